@@ -1,0 +1,140 @@
+"""The command line: `python -m clap search | embed-audio | embed-text | checkpoints`.
+
+Data goes to standard output, progress to standard error; what the caller got wrong is one sentence and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from clap.errors import UserError
+
+DEFAULT_CHECKPOINT = "compact-mixture-le"
+
+
+def say(message: str) -> None:
+    """One line of progress on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def search(args: argparse.Namespace) -> None:
+    """Rank the gallery for a text query, one hit a line."""
+    from clap.checkpoints import load_encoder
+    from clap.data.datasets import load_dataset
+    from clap.languages import detect_language
+    from clap.search import Searcher, require_query
+
+    require_query(args.query)
+    language = args.language or detect_language(args.query)
+    searcher = Searcher(load_encoder(args.checkpoint), load_dataset("gallery"))
+    say(f"{args.checkpoint}, query in {language}")
+    for hit in searcher.by_text(args.query, language, args.top):
+        row = {"rank": hit.rank, "clip": hit.clip.id, "score": round(float(hit.score), 4), "caption": hit.caption}
+        print(json.dumps(row, ensure_ascii=False) if args.json else "{rank:>3}  {score:.3f}  {clip}  {caption}".format(**row))
+
+
+def save_embeddings(out: Path, names: Sequence[str], embeddings: Any) -> None:
+    """Write `names` (N,) and `embeddings` (N, D) float32 to an .npz file through a temporary name."""
+    import numpy as np
+
+    partial = out.with_name(out.name + ".part")
+    with partial.open("wb") as file:
+        np.savez(file, names=np.array(names), embeddings=embeddings)
+    partial.replace(out)
+    say(f"{len(names)} embeddings of {embeddings.shape[1]} dimensions in {out}")
+
+
+def embed_audio(args: argparse.Namespace) -> None:
+    """Embed audio files, in the order given; a file that cannot be read stops the run before anything is written."""
+    import numpy as np
+
+    from clap.audio import load
+    from clap.checkpoints import load_encoder
+
+    encoder = load_encoder(args.checkpoint)
+    rows = []
+    for number, path in enumerate(args.files, 1):
+        rows.append(encoder.embed_audio([load(path)]))
+        say(f"{number}/{len(args.files)} {path}")
+    save_embeddings(args.out, [str(path) for path in args.files], np.concatenate(rows))
+
+
+def embed_text(args: argparse.Namespace) -> None:
+    """Embed the lines of standard input as captions of one language, in order."""
+    from clap.checkpoints import load_encoder
+    from clap.languages import get_language
+
+    get_language(args.language)
+    lines = [line.rstrip("\r\n") for line in sys.stdin]
+    empty = [number for number, line in enumerate(lines, 1) if not line.strip()]
+    if empty or not lines:
+        where = f"line {empty[0]} is empty" if empty else "got none"
+        raise UserError(f"Standard input must hold one caption a line; {where}.")
+    encoder = load_encoder(args.checkpoint)
+    embeddings = encoder.embed_text(lines, args.language)
+    if encoder.truncated:
+        say(f"{encoder.truncated} captions were longer than the text encoder takes and were cut")
+    save_embeddings(args.out, lines, embeddings)
+
+
+def checkpoints(args: argparse.Namespace) -> None:
+    """List the checkpoints at hand."""
+    from clap.checkpoints import available
+
+    for card in available():
+        row = {"name": card.name, "title": card.title, "languages": list(card.languages), "bytes": card.size_bytes, "licence": card.licence}
+        print(json.dumps(row, ensure_ascii=False) if args.json else f"{card.name:<22} {card.size_bytes / 1e6:6.1f} MB  {card.licence}  {card.title}")
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    root = argparse.ArgumentParser(prog="python -m clap", description="Multilingual audio-text retrieval.")
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, checkpoint: bool = True) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=(run.__doc__ or "").splitlines()[0])
+        made.set_defaults(run=run)
+        if checkpoint:
+            made.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help=f"default {DEFAULT_CHECKPOINT}")
+        return made
+
+    one = command("search", search)
+    one.add_argument("query")
+    one.add_argument("--language", help="FLORES-200 code such as fra_Latn; detected when left out")
+    one.add_argument("--top", type=positive, default=10)
+    one.add_argument("--json", action="store_true", help="one JSON object a line")
+    two = command("embed-audio", embed_audio)
+    two.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    two.add_argument("--out", type=Path, required=True)
+    three = command("embed-text", embed_text)
+    three.add_argument("--language", required=True)
+    three.add_argument("--out", type=Path, required=True)
+    command("checkpoints", checkpoints, checkpoint=False).add_argument("--json", action="store_true")
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it worked, 2 for what the caller got wrong."""
+    args = parser().parse_args(arguments)
+    try:
+        args.run(args)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The registry of checkpoints and the one door to their weights.
+
+A checkpoint is a folder: `model.safetensors` (weights, with the configuration in its metadata), `sentencepiece.model`
+and `card.json` (what it is, what it was trained on, how it was made, the weights' SHA-256).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from clap.config import from_dict, to_dict
+from clap.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "checkpoints"
+WEIGHTS, TOKENIZER, CARD = "model.safetensors", "sentencepiece.model", "card.json"
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint says of itself. `languages` are FLORES-200 codes; `made` tells command, seed, data hash and minutes."""
+
+    name: str
+    title: str
+    kind: str
+    languages: tuple[str, ...]
+    licence: str
+    trained_on: str
+    made: dict[str, Any]
+    sha256: str
+    folder: Path
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the weights file."""
+        return (self.folder / WEIGHTS).stat().st_size
+
+
+def save_weights(path: Path, state: dict[str, Tensor], config: Any, half: bool = False) -> Path:
+    """Write a state dict as safetensors with its configuration inside, through a temporary name; `half` stores float16."""
+    import torch
+    from safetensors.torch import save_file
+
+    small = {key: value.half() if half and value.dtype == torch.float32 else value for key, value in state.items()}
+    partial = path.with_suffix(".part")
+    save_file({key: value.contiguous().clone() for key, value in small.items()}, partial, {"config": json.dumps(to_dict(config))})
+    partial.replace(path)
+    return path
+
+
+def load_weights(path: Path, kind: type[Config]) -> tuple[dict[str, Tensor], Config]:
+    """A state dict in float32 and its configuration; raises UserError for a file that is cut short or holds no configuration."""
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path.name} cannot be read as safetensors ({error}); fetch or train it again.") from error
+    if "config" not in metadata:
+        raise UserError(f"{path.name} holds no configuration, so the model it belongs to is unknown.")
+    full = {key: value.float() if value.dtype == torch.float16 else value for key, value in state.items()}
+    return full, from_dict(kind, json.loads(metadata["config"]))
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a checkpoint folder."""
+    data = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    return Card(**{**data, "languages": tuple(data["languages"]), "folder": folder})
+
+
+def available(folder: Path = SHIPPED) -> list[Card]:
+    """The CLAP checkpoints at hand, in order of name."""
+    return [card for card in map(read_card, sorted(path.parent for path in folder.glob(f"*/{CARD}"))) if card.kind == "clap"]
+
+
+def get_card(name: str, folder: Path = SHIPPED) -> Card:
+    """The card of a named checkpoint; raises UserError with the names there are."""
+    cards = {card.name: card for card in available(folder)}
+    if name not in cards:
+        raise UserError(f"Unknown checkpoint {name!r}; the checkpoints are {', '.join(cards) or 'none'}.")
+    return cards[name]
+
+
+def load_encoder(name: str, folder: Path = SHIPPED):
+    """The Encoder of a named checkpoint; raises UserError when the name is unknown or the weights differ from their card."""
+    from clap.model.clap import ClapEncoder, load_clap
+
+    card = get_card(name, folder)
+    found = sha256_of(card.folder / WEIGHTS)
+    if found != card.sha256:
+        raise UserError(f"The weights of {name!r} are not those of its card (SHA-256 {found[:12]}…, expected {card.sha256[:12]}…); fetch it again.")
+    return ClapEncoder(card.name, found, load_clap(card.folder))

@@ -1,0 +1,1 @@
+"""Records, manifests, data sets, language-enhancement sampling and translation."""

@@ -1,0 +1,1 @@
+"""The project's own gallery of sounds, synthesised by code: procedural sound, espeak-ng speech, FluidSynth instruments."""

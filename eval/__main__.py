@@ -1,0 +1,117 @@
+"""Command line: `python -m eval run …` judges a checkpoint, `python -m eval verify FILE` recomputes a committed result."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import NoReturn, Sequence
+
+from clap.errors import UserError
+from clap.languages import CODES, get_language
+from eval.results import Result, RunRecord, check_destination, load, save
+
+SHOWN_DIFFERENCES = 10
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, 1 when a verification differs, 2 for what the caller got wrong."""
+    try:
+        options = _parser().parse_args(arguments)
+        return options.command(options)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m eval", description="Judge a checkpoint by retrieval, in both directions and each language.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="judge a checkpoint on a data set and write the result")
+    run.add_argument("--checkpoint", required=True, metavar="NAME", help="as listed by `python -m clap checkpoints`")
+    run.add_argument("--dataset", required=True, metavar="NAME", help="such as gallery-test")
+    run.add_argument("--languages", nargs="+", metavar="CODE", help=f"of {', '.join(CODES)}; all that the data set has by default")
+    run.add_argument("--out", required=True, type=Path, metavar="FILE", help="the result, as JSON")
+    run.set_defaults(command=_run)
+    verify = commands.add_parser("verify", help="recompute a result and compare the rank of every query")
+    verify.add_argument("file", type=Path, metavar="FILE")
+    verify.set_defaults(command=_verify)
+    return parser
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _evaluate(checkpoint: str, dataset_name: str, languages: Sequence[str] | None) -> RunRecord:
+    from clap.data.datasets import load_dataset
+
+    dataset = load_dataset(dataset_name)
+    from clap.audio import load as load_waveform
+    from clap.checkpoints import load_encoder
+    from eval.retrieval import evaluate, languages_of
+
+    return evaluate(load_encoder(checkpoint), dataset, languages or languages_of(dataset), load_waveform, _report)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Writes the record to --out and prints one JSON object a line: language, direction, pool size, queries and metrics."""
+    languages = list(dict.fromkeys(get_language(code).code for code in options.languages or ()))
+    check_destination(options.out)
+    record = _evaluate(options.checkpoint, options.dataset, languages)
+    save(record, options.out)
+    for result in record.results:
+        print(json.dumps(_summary(record, result)))
+    return 0
+
+
+def _summary(record: RunRecord, result: Result) -> dict:
+    rounded = {name: round(value, 4) for name, value in result.metrics.items()}
+    where = {"checkpoint": record.checkpoint, "dataset": record.dataset, "language": result.language, "direction": result.direction}
+    return {**where, "pool_size": result.pool_size, "queries": result.queries, **rounded}
+
+
+def differences(committed: RunRecord, fresh: RunRecord) -> list[str]:
+    """One sentence for each thing in which two records of one run differ; times and code versions do not count."""
+    told = [
+        f"{name}: {getattr(committed, name)!r} in the file, {getattr(fresh, name)!r} now"
+        for name in ("fingerprint", "split", "protocol")
+        if getattr(committed, name) != getattr(fresh, name)
+    ]
+    now = {(result.language, result.direction): result for result in fresh.results}
+    for result in committed.results:
+        told += _rank_differences(result, now[result.language, result.direction])
+    return told
+
+
+def _rank_differences(old: Result, new: Result) -> list[str]:
+    where = f"{old.language} {old.direction}"
+    if old.qrels != new.qrels:
+        return [f"{where}: the ground truth changed, qrels {old.qrels} in the file, {new.qrels} now"]
+    return [f"{where} {query}: ranks {old.ranks[query]} in the file, {new.ranks[query]} now"
+            for query in sorted(old.ranks) if old.ranks[query] != new.ranks[query]]  # fmt: skip
+
+
+def _verify(options: argparse.Namespace) -> int:
+    committed = load(options.file)
+    found = differences(committed, _evaluate(committed.checkpoint, committed.dataset, list(committed.captions)))
+    queries = sum(result.queries for result in committed.results)
+    if not found:
+        print(f"{options.file.name}: the ranks of all {queries} queries are the same.")
+        return 0
+    for line in found[:SHOWN_DIFFERENCES]:
+        print(line)
+    print(f"{options.file.name}: {len(found)} differences in {queries} queries.")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
