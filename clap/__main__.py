@@ -88,7 +88,8 @@ def checkpoints(args: argparse.Namespace) -> None:
 
     for card in available():
         row = {"name": card.name, "title": card.title, "languages": list(card.languages), "bytes": card.size_bytes, "licence": card.licence}
-        print(json.dumps(row, ensure_ascii=False) if args.json else f"{card.name:<22} {card.size_bytes / 1e6:6.1f} MB  {card.licence}  {card.title}")
+        line = f"{card.name:<22} {card.size_bytes / 1e6:6.1f} MB  {card.licence}  {card.title}"
+        print(json.dumps(row, ensure_ascii=False) if args.json else line)
 
 
 def positive(text: str) -> int:

@@ -63,7 +63,7 @@ def load_weights(path: Path, kind: type[Config]) -> tuple[dict[str, Tensor], Con
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}
+            state = {key: file.get_tensor(key) for key in list(file.keys())}
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path.name} cannot be read as safetensors ({error}); fetch or train it again.") from error
     if "config" not in metadata:
@@ -104,5 +104,5 @@ def load_encoder(name: str, folder: Path = SHIPPED):
     card = get_card(name, folder)
     found = sha256_of(card.folder / WEIGHTS)
     if found != card.sha256:
-        raise UserError(f"The weights of {name!r} are not those of its card (SHA-256 {found[:12]}…, expected {card.sha256[:12]}…); fetch it again.")
+        raise UserError(f"The weights of {name!r} have SHA-256 {found[:12]}…, its card says {card.sha256[:12]}…; fetch the checkpoint again.")
     return ClapEncoder(card.name, found, load_clap(card.folder))

@@ -24,15 +24,19 @@ CLIPS_PER_BATCH = 32
 
 @dataclass(frozen=True)
 class Hit:
-    """One result: `rank` from 1, `score` the cosine similarity in [-1, 1]; `caption` is None when the clip has none."""
+    """One result: `rank` from 1, `score` the cosine similarity in [-1, 1], the text of a `caption` and its `language`.
+
+    A clip without a caption in the wanted language shows an English one, and without that an empty one.
+    """
 
     rank: int
     clip: Clip
     score: float
-    caption: Caption | None
+    caption: str
+    language: str
 
 
-def check_query(query: str) -> str:
+def require_query(query: str) -> str:
     """`query` without surrounding blanks; raises UserError when it holds no words or too many characters."""
     text = query.encode("utf-8", "replace").decode("utf-8").strip()
     if len(text) > MAX_QUERY_CHARACTERS:
@@ -71,7 +75,7 @@ class Searcher:
 
     def by_text(self, query: str, language: str | None = None, top: int = 10) -> list[Hit]:
         """The clips closest to `query`, captioned in its language; `language` None means detect it."""
-        text = check_query(query)
+        text = require_query(query)
         code = query_language(text, language)
         return self._clip_hits(self.encoder.embed_text([text], code), top, code)
 
@@ -81,12 +85,12 @@ class Searcher:
 
     def captions_for_audio(self, waveform: np.ndarray, language: str = ENGLISH, top: int = 10) -> list[Hit]:
         """The captions of `language` closest to `waveform` `(T,)`; each wording once, with the clip it was written for."""
-        index = self.caption_index(get_language(language).code)
-        by_id = {caption.id: caption for caption in self.dataset.captions_in(language)}
-        names, scores = index.search(self.encoder.embed_audio([waveform]), len(index))
-        ranked = [(by_id[name], float(score)) for name, score in zip(names[0], scores[0])]
-        best = list({caption.text: (caption, score) for caption, score in reversed(ranked)}.values())[::-1]
-        return [Hit(rank, self.dataset.clip(caption.clip), score, caption) for rank, (caption, score) in enumerate(best[:top], 1)]
+        return self._caption_hits(self.encoder.embed_audio([waveform]), top, get_language(language).code)
+
+    def clips_and_captions(self, waveform: np.ndarray, top: int = 10, language: str = ENGLISH) -> tuple[list[Hit], list[Hit]]:
+        """What `by_audio` and `captions_for_audio` answer, for one run of the audio encoder."""
+        vector, code = self.encoder.embed_audio([waveform]), get_language(language).code
+        return self._clip_hits(vector, top, code), self._caption_hits(vector, top, code)
 
     def prepare(self) -> None:
         """Embed, or read from the cache, the captions of every language, so that no visitor waits for it."""
@@ -116,7 +120,17 @@ class Searcher:
     def _clip_hits(self, vectors: np.ndarray, top: int, language: str) -> list[Hit]:
         names, scores = self._clips.search(vectors, top)
         pairs = enumerate(zip(names[0], scores[0]), 1)
-        return [Hit(rank, self.dataset.clip(name), float(score), self._caption_of(name, language)) for rank, (name, score) in pairs]
+        return [_hit(rank, self.dataset.clip(name), float(score), self._caption_of(name, language)) for rank, (name, score) in pairs]
+
+    def _caption_hits(self, vector: np.ndarray, top: int, language: str) -> list[Hit]:
+        index = self.caption_index(language)
+        by_id = {caption.id: caption for caption in self.dataset.captions_in(language)}
+        names, scores = index.search(vector, len(index))
+        wordings: dict[str, tuple[Caption, float]] = {}
+        for name, score in zip(names[0], scores[0]):
+            wordings.setdefault(by_id[name].text, (by_id[name], float(score)))
+        best = list(wordings.values())[:top]
+        return [_hit(rank, self.dataset.clip(caption.clip), score, caption) for rank, (caption, score) in enumerate(best, 1)]
 
     def _caption_of(self, clip: str, language: str) -> Caption | None:
         return self._first_caption.get((clip, language)) or self._first_caption.get((clip, ENGLISH))
@@ -146,6 +160,10 @@ def cache_folder() -> Path:
     if os.environ.get("CLAP_CACHE"):
         return Path(os.environ["CLAP_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clap"
+
+
+def _hit(rank: int, clip: Clip, score: float, caption: Caption | None) -> Hit:
+    return Hit(rank, clip, score, caption.text if caption else "", caption.language if caption else ENGLISH)
 
 
 def _first_captions(dataset: Dataset) -> dict[tuple[str, str], Caption]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +14,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from clap.checkpoints import save_weights
+from clap.audio import SAMPLE_RATE_HZ, load
+from clap.checkpoints import TOKENIZER, WEIGHTS, load_weights, save_weights
+from clap.config import CedConfig, ClapConfig, SonarConfig
+from clap.data.datasets import load_dataset
 from clap.data.language_enhancement import Pair, epoch_pairs
-from clap.data.records import Caption
+from clap.data.records import Caption, Dataset
+from clap.data.translate import sonar_translator, translate_captions
 from clap.errors import UserError
+from clap.languages import CODES, ENGLISH
 from clap.model import sonar
 from clap.model.clap import Clap
 from clap.model.loss import info_nce
+from clap.presets import compact
 from clap.text import normalize_caption
-from clap.train.augment import augment_logmel
+from clap.train.augment import augment_logmel, pack
+from clap.train.prepare import MAX_SECONDS, training_set
+from clap.train.sonar import Translator
 from clap.train.state import Progress, load_state, save_state
 
 AUDIO_GROUP = 32
@@ -132,9 +142,92 @@ def train_epoch(
         with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
             loss = batch_loss(model, tokenizer, data, pairs[start : start + plan.batch], rng)
         if not torch.isfinite(loss):
-            raise UserError(f"The loss is {loss.item()} in epoch {epoch + 1}, batch {start // plan.batch + 1}; the last good state is kept.")
+            where = f"epoch {epoch + 1}, batch {start // plan.batch + 1}"
+            raise UserError(f"The loss is {loss.item()} in {where}; the last good state is kept.")
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         progress.add(loss=loss.item())
+
+
+def start_model(config: ClapConfig, ced: Path, text: Path, seed: int) -> Clap:
+    """A CLAP whose towers are a trained CED and a trained SONAR encoder (`model.safetensors` of each folder)."""
+    torch.manual_seed(seed)
+    model = Clap(config)
+    tagger, _ = load_weights(ced / WEIGHTS, CedConfig)
+    translator, _ = load_weights(text / WEIGHTS, SonarConfig)
+    model.audio_encoder.model.load_state_dict(tagger)
+    encoder = {key.removeprefix("encoder."): value for key, value in translator.items() if key.startswith("encoder.")}
+    model.text_encoder.model.load_state_dict(encoder)
+    return model
+
+
+@torch.inference_mode()
+def mean_reciprocal_rank(model: Clap, tokenizer: Any, dataset: Dataset, logmels: dict[str, Tensor], language: str) -> float:
+    """Text-to-audio MRR over a small data set: the figure that chooses among epochs."""
+    clips = [clip.id for clip in dataset.clips]
+    audio = encode_clips(model, [logmels[clip].float()[:, : model.config.audio.target_frames] for clip in clips])
+    captions = dataset.captions_in(language)
+    ids = [sonar.tokenize(tokenizer, [normalize_caption(caption.text)], language)[0] for caption in captions]
+    scores = model.encode_tokens(ids) @ audio.T
+    truth = torch.tensor([clips.index(caption.clip) for caption in captions])
+    own = scores.gather(1, truth[:, None])
+    return float((1 / (scores >= own).sum(dim=1)).mean())
+
+
+def validation_on(dataset: Dataset, tokenizer: Any, logmels: dict[str, Tensor], languages: Sequence[str]) -> Validation:
+    """Score a model by its mean MRR over `languages`: those it is trained on."""
+
+    def validate(model: Clap) -> dict[str, float]:
+        figures = {code: mean_reciprocal_rank(model, tokenizer, dataset, logmels, code) for code in CODES}
+        return {**figures, "score": sum(figures[code] for code in languages) / len(languages)}
+
+    return validate
+
+
+def translations(text: Path, captions: Sequence[Caption], out: Path, seed: int) -> list[Caption]:
+    """The captions in the seven other languages, one per clip and language, by the SONAR of folder `text`; kept in `out`."""
+    state, config = load_weights(text / WEIGHTS, SonarConfig)
+    translator = Translator(config)
+    translator.load_state_dict(state)
+    tokenizer = sonar.load_tokenizer(text / TOKENIZER)
+    return translate_captions(captions, sonar_translator(translator.encoder, translator.decoder, tokenizer), out, seed)
+
+
+def train(args: argparse.Namespace) -> Path:
+    """Assemble the data, translate the captions where the ratio asks for it, train, and keep the best epoch."""
+    model = start_model(compact(), args.ced, args.sonar, args.seed)
+    shutil.copyfile(args.sonar / TOKENIZER, _made(args.out) / TOKENIZER)
+    tokenizer = sonar.load_tokenizer(args.out / TOKENIZER)
+    made = training_set(args.esc50, args.pool, seed=args.seed)
+    translated = translations(args.sonar, made.captions, args.translations, args.seed) if args.ratio else []
+    ced = model.audio_encoder.model
+    seconds = int(MAX_SECONDS * SAMPLE_RATE_HZ)
+    logmels = {item.id: pack(ced, [item.waveform()[:seconds]])[0] for item in made.recordings}
+    validation = load_dataset("gallery-validation")
+    held = {clip.id: pack(ced, [load(clip.path)])[0] for clip in validation.clips}
+    validate = validation_on(validation, tokenizer, held, CODES if args.ratio else (ENGLISH,))
+    plan = ClapTraining(ratio=args.ratio, epochs=args.epochs, seed=args.seed)
+    (args.out / "data").write_text(made.sha256)
+    return fit(model, tokenizer, TrainingData(logmels, (*made.captions, *translated)), plan, args.out, validate)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def add_parser(commands: Any) -> None:
+    """The `clap` subcommand of `python -m clap.train`."""
+    parser = commands.add_parser("clap", help="train CLAP-compact, the baseline (--ratio 0) or mixture LE (--ratio 0.1)")
+    parser.add_argument("--ratio", type=float, default=0.0, help="mixing ratio of language enhancement, 0 to 1")
+    parser.add_argument("--esc50", type=Path, required=True, help="folder with esc50.csv and audio/")
+    parser.add_argument("--pool", type=Path, required=True, help="folder made by python -m clap.synth pool")
+    parser.add_argument("--sonar", type=Path, default=Path("runs/sonar"))
+    parser.add_argument("--ced", type=Path, default=Path("runs/ced"))
+    parser.add_argument("--translations", type=Path, default=Path("runs/translations.jsonl"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=ClapTraining.epochs)
+    parser.add_argument("--seed", type=int, default=ClapTraining.seed)
+    parser.set_defaults(run=train)

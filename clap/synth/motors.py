@@ -1,0 +1,163 @@
+"""Motorcycles, chainsaws, vacuum cleaners and washing machines, modelled as pulses, noise and resonances."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from clap.synth import dsp
+from clap.synth.variants import RATE_HZ, Variant
+
+
+def bursts(rng: np.random.Generator, cycle_hz: np.ndarray, firings: tuple[float, ...], sharpness: float, uneven: float) -> np.ndarray:
+    """Combustion noise: each cycle fires at those shares of it, every firing of a slightly different strength; (T,) Hz -> (T,)."""
+    turns, total = np.cumsum(cycle_hz) / RATE_HZ, np.zeros(len(cycle_hz))
+    for firing in firings:
+        shifted = turns + 1 - firing
+        strength = 1 + uneven * rng.standard_normal(int(shifted[-1]) + 1)
+        total += np.exp(-sharpness * (shifted % 1)) * strength[shifted.astype(int)]
+    return (total - total.mean() + 0.45 * total * dsp.lowpass(rng.standard_normal(len(turns)), 5_000, 1)).astype(np.float32)
+
+
+def coloured(x: np.ndarray, bands: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """`x` through resonances of (centre in Hz, level), each half an octave wide, over a weak direct path."""
+    return dsp.normalise(sum(level * dsp.bandpass(x, f * 0.84, f * 1.19, 1) for f, level in bands) + 0.1 * dsp.highpass(x, 900, 1))
+
+
+def spread(rng: np.random.Generator, values: tuple[float, ...], share: float = 0.12) -> np.ndarray:
+    """The values, each off by up to that share."""
+    return np.array(values) * rng.uniform(1 - share, 1 + share, len(values))
+
+
+# --- motorcycle and chainsaw -----------------------------------------------------------------------------------------
+
+
+def _twin(rng: np.random.Generator, cycle_hz: np.ndarray) -> np.ndarray:
+    """A two-cylinder motorcycle with uneven firing."""
+    raw = bursts(rng, cycle_hz, (0.0, rng.uniform(0.38, 0.44)), 11, 0.12)
+    (boom, pipe, rasp, clatter) = spread(rng, (85, 260, 800, 2_400))
+    return coloured(raw, ((boom, 1.0), (pipe, 0.8), (rasp, 0.5), (clatter, 0.3)))
+
+
+def _motorcycle_idle(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    cycle_hz = rng.uniform(7.0, 9.5) * dsp.wander(rng, duration_s, 3, 0.94, 1.06)
+    return dsp.normalise(dsp.fade(_twin(rng, cycle_hz), 0.05, 0.15))
+
+
+def _motorcycle_leaves(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    """Three gears: the pitch climbs, drops at each change, and the machine grows distant."""
+    gears = [(0, 0.3), (0.28, 0.95), (0.31, 0.55), (0.58, 1.0), (0.61, 0.65), (1, 0.98)]
+    cycle_hz = rng.uniform(42, 55) * dsp.curve(duration_s, gears) * dsp.wander(rng, duration_s, 6, 0.99, 1.01)
+    throttle = dsp.curve(duration_s, [(0, 0.7), (0.27, 1), (0.295, 0.3), (0.32, 1), (0.57, 1), (0.595, 0.3), (0.62, 1), (1, 1)])
+    sound = _twin(rng, cycle_hz) * throttle
+    near = dsp.curve(duration_s, [(0, 1), (0.3, 0.9), (0.65, 0.35), (1, 0.02)])
+    return dsp.normalise(dsp.fade(sound * near**1.2 + dsp.lowpass(sound, 500) * (near - near**1.2), 0.03, 0.2))
+
+
+def _motorcycle_passes(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    middle = rng.uniform(0.42, 0.58)
+    doppler = dsp.curve(duration_s, [(0, 1.1), (middle - 0.06, 1.09), (middle + 0.06, 0.92), (1, 0.91)])
+    sound = _twin(rng, rng.uniform(38, 52) * doppler * dsp.wander(rng, duration_s, 4, 0.985, 1.015))
+    near = dsp.curve(duration_s, [(0, 0.02), (middle - 0.25, 0.15), (middle, 1), (middle + 0.25, 0.2), (1, 0.02)])
+    return dsp.normalise(dsp.fade((sound * near + dsp.lowpass(sound, 600) * (1 - near)) * near, 0.1, 0.2))
+
+
+def _two_stroke(rng: np.random.Generator, firing_hz: np.ndarray) -> np.ndarray:
+    """A small two-stroke engine: one bright pulse a turn and the rattle of the chain."""
+    raw = bursts(rng, firing_hz, (0.0,), 7, 0.1)
+    body = coloured(raw, tuple(zip(spread(rng, (300, 650, 1_300, 2_600, 4_500)), (0.6, 0.8, 1.0, 0.8, 0.5))))
+    chain = dsp.bandpass(rng.standard_normal(len(raw)), 2_500, 7_000, 1) * firing_hz / 150
+    return dsp.normalise(body + 0.06 * chain)
+
+
+def _chainsaw_revs(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    """Idle, three bursts of throttle, idle."""
+    points, idle = [(0.0, 0.0)], 0.02
+    for start in (0.08, 0.36, 0.64):
+        points += [(start, idle), (start + 0.05, rng.uniform(0.85, 1)), (start + 0.15, rng.uniform(0.85, 1)), (start + 0.24, idle)]
+    throttle = dsp.curve(duration_s, points + [(1, 0)])
+    firing_hz = (rng.uniform(38, 46) + rng.uniform(85, 120) * throttle) * dsp.wander(rng, duration_s, 12, 0.98, 1.02)
+    return dsp.normalise(dsp.fade(_two_stroke(rng, firing_hz) * (0.25 + 0.75 * throttle), 0.05, 0.15))
+
+
+def _chainsaw_cuts(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    """Full throttle; the pitch sags whenever the chain bites, and the wood adds a rough noise."""
+    load = dsp.wander(rng, duration_s, 0.9) ** 1.5
+    firing_hz = rng.uniform(125, 160) * (1 - 0.3 * load) * dsp.wander(rng, duration_s, 15, 0.985, 1.015)
+    wood = dsp.bandpass(dsp.white(rng, duration_s), 900, 5_000, 1) * load
+    return dsp.normalise(dsp.fade(_two_stroke(rng, firing_hz) + 0.12 * wood, 0.1, 0.2))
+
+
+# --- household motors ------------------------------------------------------------------------------------------------
+
+
+def _suction(rng: np.random.Generator, duration_s: float, speed: np.ndarray, mouth: np.ndarray) -> np.ndarray:
+    """A vacuum cleaner: rushing air, a whining fan and its motor; (T,) relative speed, (T,) openness of the nozzle in [0, 1]."""
+    fan = dsp.harmonics(dsp.glide(rng.uniform(230, 330) * speed * (1.04 - 0.08 * mouth)), spread(rng, (1, 0.5, 0.6, 0.25, 0.35, 0.2, 0.2, 0.1), 0.5))
+    noise = dsp.tilted(rng, duration_s, 0.8)
+    air = coloured(noise, tuple(zip(spread(rng, (450, 1_000, 2_200, 4_200)), (0.9, 1.0, 0.7, 0.4))))
+    air = air * mouth + dsp.highpass(air, 1_400) * (1 - mouth)
+    return dsp.normalise((air / dsp.rms(air) + rng.uniform(0.25, 0.45) * fan) * np.minimum(speed, 1.1) ** 2)
+
+
+def _vacuum_steady(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    speed = dsp.wander(rng, duration_s, 0.5, 0.995, 1.005)
+    return dsp.normalise(dsp.fade(_suction(rng, duration_s, speed, np.full(len(speed), 0.9)), 0.1, 0.2))
+
+
+def _vacuum_strokes(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    swing = np.cos(2 * np.pi * dsp.times(duration_s) / rng.uniform(1.3, 2.0) + rng.uniform(0, 6))
+    sound = _suction(rng, duration_s, 1 + 0.025 * swing, 0.55 + 0.4 * swing)
+    return dsp.normalise(dsp.fade(sound * (1 + 0.2 * swing), 0.1, 0.2))
+
+
+def _vacuum_on_off(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    t, stop_s = dsp.times(duration_s), duration_s - rng.uniform(1.3, 1.7)
+    speed = np.where(t < stop_s, 1 - np.exp(-t / 0.22), np.exp(-(t - stop_s) / 0.45))
+    sound = _suction(rng, duration_s, speed, np.full(len(t), 0.85))
+    for start_s in (0.0, stop_s):
+        dsp.place(sound, dsp.modes(0.05, [(1_900, 0.3, 0.03), (3_400, 0.2, 0.02)]), start_s)
+    return dsp.normalise(dsp.fade(sound, 0.0, 0.25))
+
+
+def _washing_tumble(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    """The drum turns slowly: a motor hum, laundry that slaps down once a turn, water that swashes."""
+    turn_s, canvas = rng.uniform(1.0, 1.3), dsp.silence(duration_s)
+    for start_s in np.arange(rng.uniform(0, 0.4), duration_s, turn_s):
+        slap = dsp.lowpass(dsp.white(rng, 0.35), rng.uniform(180, 320)) * dsp.decay(0.35, rng.uniform(0.2, 0.35), 0.03)
+        dsp.place(canvas, slap, max(0.0, start_s + rng.normal(0, 0.05)), rng.uniform(0.5, 1.2))
+    swash = 0.5 + 0.5 * np.cos(2 * np.pi * dsp.times(duration_s) / turn_s)
+    water = dsp.bandpass(dsp.white(rng, duration_s), 350, 2_200, 1) * swash**2 * dsp.wander(rng, duration_s, 9, 0.3, 1)
+    hum = dsp.harmonics(dsp.glide(rng.uniform(95, 125) * dsp.wander(rng, duration_s, 1, 0.99, 1.01)), (0.6, 1, 0.3, 0.4, 0.15, 0.2, 0.1))
+    return dsp.normalise(dsp.fade(canvas + 0.08 * water + 0.035 * hum, 0.1, 0.2))
+
+
+def _washing_spin(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    """The drum gathers speed: the whine climbs and the housing shakes."""
+    speed = dsp.curve(duration_s, [(0, 0.25), (0.65, 1), (1, 1)])
+    turns_hz = rng.uniform(13, 18) * speed
+    whine = dsp.harmonics(dsp.glide(turns_hz * rng.uniform(22, 28)), (1, 0.35, 0.3, 0.1, 0.1))
+    shake = 1 + 0.35 * np.sin(dsp.glide(turns_hz))
+    rumble = coloured(dsp.tilted(rng, duration_s), tuple(zip(spread(rng, (75, 170, 420, 1_100)), (1, 0.8, 0.4, 0.25))))
+    return dsp.normalise(dsp.fade((rumble / dsp.rms(rumble) * shake + 0.5 * whine) * (0.25 + 0.75 * speed), 0.1, 0.25))
+
+
+VARIANTS: dict[str, tuple[Variant, ...]] = {
+    "motorcycle": (
+        Variant("idles", "a motorcycle idles with an uneven, throbbing beat", "texture", (4, 10), _motorcycle_idle),
+        Variant("rides_off", "a motorcycle accelerates away and changes up twice", "event", (4, 7), _motorcycle_leaves),
+        Variant("passes", "a motorcycle roars past", "event", (3, 6), _motorcycle_passes),
+    ),
+    "chainsaw": (
+        Variant("revs_three_times", "a chainsaw idles and is revved up three times", "event", (4, 6), _chainsaw_revs),
+        Variant("cuts", "a chainsaw cuts into wood at full throttle, its pitch sagging as it bites", "texture", (4, 10), _chainsaw_cuts),
+    ),
+    "vacuum_cleaner": (
+        Variant("steady", "a vacuum cleaner runs steadily, a whine in rushing air", "texture", (4, 12), _vacuum_steady),
+        Variant("to_and_fro", "a vacuum cleaner is pushed to and fro, its sound changing with each stroke", "texture", (4, 10), _vacuum_strokes),
+        Variant("on_and_off", "a vacuum cleaner is switched on, runs up, and is switched off again", "event", (4, 7), _vacuum_on_off),
+    ),
+    "washing_machine": (
+        Variant("tumbles", "a washing machine turns slowly, wet laundry thudding over in water", "texture", (5, 12), _washing_tumble),
+        Variant("spins_up", "a washing machine starts to spin, its whine climbing higher", "event", (5, 9), _washing_spin),
+    ),
+}

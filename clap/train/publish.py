@@ -1,0 +1,58 @@
+"""Turn a finished run into a checkpoint folder with its card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from clap.checkpoints import CARD, SHIPPED, TOKENIZER, WEIGHTS, load_weights, save_weights, sha256_of
+from clap.config import CedConfig, ClapConfig, SonarConfig
+from clap.errors import UserError
+from clap.languages import CODES
+
+KINDS = {"clap": ClapConfig, "sonar": SonarConfig, "ced": CedConfig}
+
+
+def minutes_of(run: Path) -> float:
+    """Training minutes by the run's log, whose clock starts anew each time a run goes on."""
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    ends = [row["seconds"] for row, after in zip(rows, [*rows[1:], {"seconds": 0}], strict=True) if after["seconds"] < row["seconds"]]
+    return round(sum(ends) / 60, 1)
+
+
+def publish(run: Path, name: str, kind: str, about: dict[str, Any], folder: Path = SHIPPED) -> Path:
+    """Copy a run's weights as float16, its tokenizer if it has one, and write `card.json`; returns the checkpoint's folder."""
+    if not (run / WEIGHTS).is_file():
+        raise UserError(f"{run} holds no {WEIGHTS}; train first.")
+    out = folder / name
+    out.mkdir(parents=True, exist_ok=True)
+    state, config = load_weights(run / WEIGHTS, KINDS[kind])
+    save_weights(out / WEIGHTS, state, config, half=True)
+    if (run / TOKENIZER).is_file():
+        shutil.copyfile(run / TOKENIZER, out / TOKENIZER)
+    made = {"command": about.pop("command"), "seed": about.pop("seed"), "minutes": minutes_of(run)}
+    if (run / "data").is_file():
+        made["data_sha256"] = (run / "data").read_text()
+    card = {"name": name, "kind": kind, "languages": list(CODES), "made": made, "sha256": sha256_of(out / WEIGHTS), **about}
+    (out / CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return out
+
+
+def add_parser(commands: Any) -> None:
+    """The `publish` subcommand of `python -m clap.train`."""
+    parser = commands.add_parser("publish", help="make a checkpoint folder of a finished run")
+    parser.add_argument("run_folder", type=Path)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--kind", choices=KINDS, default="clap")
+    parser.add_argument("--folder", type=Path, default=SHIPPED)
+    for key in ("title", "licence", "trained-on", "command"):
+        parser.add_argument(f"--{key}", required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=_run)
+
+
+def _run(args: Any) -> Path:
+    about = {key: getattr(args, key) for key in ("title", "licence", "trained_on", "command", "seed")}
+    return publish(args.run_folder, args.name, args.kind, about, args.folder)
