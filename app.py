@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -91,6 +92,7 @@ def load_columns() -> list[Column]:
 
 def main() -> int:
     """Load, build and serve until interrupted; 2 with one sentence when something needed is missing."""
+    warnings.filterwarnings("ignore", "'HTTP_422_UNPROCESSABLE_ENTITY' is deprecated")  # gradio 6.17.3 with starlette 1, once a call
     try:
         columns = load_columns()
     except UserError as error:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from clap.checkpoints import TOKENIZER, WEIGHTS, load_weights
 from clap.config import ClapConfig
+from clap.errors import UserError
 from clap.languages import get_language
 from clap.model import sonar
 from clap.model.ced import Ced
@@ -63,11 +64,20 @@ class Clap(nn.Module):
         return F.normalize(self.text_proj(sonar.encode_tokens(self.text_encoder.model, ids)), dim=-1)
 
 
+def load_strictly(model: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    """Load a state dict whose keys and shapes must be the model's; raises UserError naming what does not fit."""
+    wanted = model.state_dict()
+    wrong = sorted(set(wanted) ^ set(state)) or sorted(key for key in wanted if wanted[key].shape != state[key].shape)
+    if wrong:
+        raise UserError(f"The weights of {name!r} do not fit their configuration: {len(wrong)} keys differ, the first {wrong[0]}.")
+    model.load_state_dict(state)
+
+
 def load_clap(folder: Path) -> tuple[Clap, Any]:
     """Model in evaluation mode and tokenizer of a checkpoint folder; every key must fit."""
     state, config = load_weights(folder / WEIGHTS, ClapConfig)
     model = Clap(config)
-    model.load_state_dict(state)
+    load_strictly(model, state, folder.name)
     return model.eval(), sonar.load_tokenizer(folder / TOKENIZER)
 
 

@@ -9,14 +9,11 @@ from clap.synth.motors import bursts, coloured, spread
 from clap.synth.variants import Renderer, Variant
 
 
-# --- car horn --------------------------------------------------------------------------------------------------------
-
-
 def _honk(rng: np.random.Generator, length_s: float, roots_hz: tuple[float, ...]) -> np.ndarray:
     """Electric horns sounding together: a steel diaphragm hits a stop, so the partials are strong up to several kHz."""
     rise = dsp.curve(length_s, [(0, 0.93), (min(0.5, 0.04 / length_s), 1), (1, 1)])
-    weights = [0.35, 0.6, 0.8, 0.9, 1.0, 0.9, 0.8, 0.6, 0.5, 0.35, 0.3, 0.2, 0.15, 0.1, 0.08, 0.05]
-    horns = [dsp.harmonics(dsp.glide(root_hz * rise), spread(rng, tuple(weights), 0.4)) for root_hz in roots_hz]
+    weights = (0.7, 0.8, 1.0, 0.9, 0.8, 0.6, 0.45, 0.35, 0.25, 0.2, 0.12, 0.1, 0.07, 0.05)
+    horns = [dsp.harmonics(dsp.glide(root_hz * rise), spread(rng, weights, 0.4)) for root_hz in roots_hz]
     return dsp.fade(dsp.normalise(sum(horns)), 0.012, 0.03)
 
 
@@ -36,13 +33,11 @@ def _honks(lengths: tuple[float, ...], roots_hz: tuple[float, float]) -> Rendere
     return render
 
 
-# --- clocks ----------------------------------------------------------------------------------------------------------
-
-
 def _tick(rng: np.random.Generator, bodies_hz: np.ndarray, ring_s: float) -> np.ndarray:
     """One beat of an escapement: a hard click, a weaker one just after it, both ringing in the case."""
     click = dsp.highpass(dsp.white(rng, 0.004), 2_500) * dsp.decay(0.004, 0.004, 0.0002)
-    one = dsp.mix(0.35 * click, dsp.modes(ring_s * 1.5, [(f, 1 / (i + 1) ** 0.5, ring_s / (i + 1) ** 0.5) for i, f in enumerate(bodies_hz)]))
+    ringing = [(f, 1 / order**0.5, ring_s / order**0.5) for order, f in enumerate(bodies_hz, 1)]
+    one = dsp.mix(0.35 * click, dsp.modes(ring_s * 1.5, ringing))
     canvas = dsp.silence(ring_s * 1.5 + 0.03)
     dsp.place(canvas, one, 0.012)
     dsp.place(canvas, one, 0.0, 0.3)
@@ -93,9 +88,6 @@ def _small_bell(rng: np.random.Generator, base_hz: float, ring_s: float) -> np.n
     partials = zip((1.0, 1.52, 2.18, 2.76, 3.43, 4.2, 5.4), (0.8, 0.3, 0.9, 1.0, 0.6, 0.5, 0.3))
     body = dsp.modes(ring_s, [(base_hz * ratio * rng.uniform(0.98, 1.02), level, ring_s / ratio**0.4) for ratio, level in partials])
     return dsp.normalise(dsp.mix(body, dsp.highpass(dsp.white(rng, 0.006), 3_000)))
-
-
-# --- doorbell, radio, fireworks, saw -----------------------------------------------------------------------------------
 
 
 def _chime(rng: np.random.Generator, pitch_hz: float, ring_s: float) -> np.ndarray:
@@ -160,14 +152,14 @@ def _tuning(rng: np.random.Generator, duration_s: float) -> np.ndarray:
 def _bang(rng: np.random.Generator, size: float) -> np.ndarray:
     """A bursting shell: a shock, a dark boom and its echo among houses."""
     boom = dsp.lowpass(dsp.white(rng, 1.4), 260 / size, 1) * dsp.decay(1.4, 0.7 * size, 0.004)
-    shock = dsp.lowpass(dsp.white(rng, 0.25), rng.uniform(3_000, 6_000), 1) * dsp.decay(0.25, 0.16, 0.001)
+    shock = dsp.lowpass(dsp.white(rng, 0.25), rng.uniform(1_200, 3_500), 1) * dsp.decay(0.25, 0.16, 0.001)
     return dsp.normalise(dsp.room(rng, dsp.mix(1.6 * boom, 0.9 * shock), 1.3, 0.5))
 
 
 def _crackle(rng: np.random.Generator, length_s: float) -> np.ndarray:
     canvas, shape = dsp.silence(length_s), length_s * 0.45
     for start_s in rng.gamma(2.0, shape / 2, int(length_s * 70)):
-        pop = dsp.highpass(dsp.white(rng, 0.02), 1_500, 1) * dsp.decay(0.02, rng.uniform(0.006, 0.018), 0.0003)
+        pop = dsp.bandpass(dsp.white(rng, 0.04), 350, 4_000, 1) * dsp.decay(0.04, rng.uniform(0.012, 0.04), 0.0003)
         dsp.place(canvas, pop, start_s, rng.random() ** 2)
     return dsp.room(rng, canvas, 0.6, 0.3)
 
@@ -175,7 +167,7 @@ def _crackle(rng: np.random.Generator, length_s: float) -> np.ndarray:
 def _rocket_whistle(rng: np.random.Generator, length_s: float) -> np.ndarray:
     pitch_hz = dsp.curve(length_s, [(0, 1_400), (0.3, 2_300), (1, 3_000)]) * rng.uniform(0.8, 1.15)
     shriek = dsp.harmonics(dsp.glide(pitch_hz * dsp.wander(rng, length_s, 50, 0.985, 1.015)), (1, 0.3, 0.15))
-    hiss = 0.35 * dsp.highpass(dsp.white(rng, length_s), 1_500, 1)
+    hiss = 0.15 * dsp.bandpass(dsp.white(rng, length_s), 800, 6_000, 1)
     return dsp.fade((shriek + hiss) * dsp.curve(length_s, [(0, 0.3), (0.15, 1), (0.8, 0.5), (1, 0.15)]), 0.03, 0.05)
 
 
@@ -202,7 +194,7 @@ def _display(rng: np.random.Generator, duration_s: float) -> np.ndarray:
         dsp.place(canvas, bangs[int(rng.integers(4))], start_s, rng.uniform(0.25, 1))
         if rng.random() < 0.3:
             dsp.place(canvas, _crackle(rng, 1.6), start_s + 0.2, rng.uniform(0.15, 0.4))
-        if rng.random() < 0.2:
+        if rng.random() < 0.12:
             dsp.place(canvas, _rocket_whistle(rng, rng.uniform(0.6, 1.1)), start_s + 0.1, rng.uniform(0.06, 0.15))
     return dsp.normalise(dsp.fade(canvas, 0.05, 0.4))
 
@@ -232,18 +224,22 @@ def _sawing(strokes_hz: tuple[float, float], count: int | None) -> Renderer:
     return render
 
 
+_PENDULUM = _ticking(1, (900, 1_700, 2_900), 0.06, 0.82, (0.8, 1.1))
+_WALL_CLOCK = _ticking(2, (2_100, 3_700, 5_600), 0.03, 1, (0.85, 1.15))
+_SMALL_CLOCK = _ticking(5, (3_200, 4_900, 7_400), 0.02, 0.93, (0.85, 1.15))
+_SHORT_SHORT_SHORT_LONG = _honks((1, 0.7, 1, 0.7, 1, 0.7, 4), (390, 480))
+
 VARIANTS: dict[str, tuple[Variant, ...]] = {
     **motors.VARIANTS,
     "car_horn": (
         Variant("one_long_honk", "a car horn gives one long honk", "event", (1.5, 3.0), _honks((1,), (370, 440))),
         Variant("two_short_honks", "a car honks twice, briefly", "event", (1.0, 1.7), _honks((1, 0.7, 1), (370, 440))),
-        Variant("three_then_long", "a car honks three times briefly and once long", "event", (2.6, 4), _honks((1, 0.7, 1, 0.7, 1, 0.7, 4), (390, 480))),
-        Variant("deep_truck_horn", "a deep truck horn sounds once", "event", (1.5, 3.0), _honks((1,), (165, 205))),
+        Variant("three_then_long", "a car honks three times briefly and once long", "event", (2.6, 4), _SHORT_SHORT_SHORT_LONG),
     ),
     "clock_tick": (
-        Variant("pendulum", "a large clock ticks slowly, tick and tock in turn, once a second", "texture", (4, 12), _ticking(1, (900, 1_700, 2_900), 0.06, 0.82, (0.8, 1.1))),
-        Variant("wall_clock", "a clock ticks twice a second with dry clicks", "texture", (4, 12), _ticking(2, (2_100, 3_700, 5_600), 0.03, 1, (0.85, 1.15))),
-        Variant("small_clock", "a small clock ticks fast, five times a second", "texture", (3, 10), _ticking(5, (3_200, 4_900, 7_400), 0.02, 0.93, (0.85, 1.15))),
+        Variant("pendulum", "a large clock ticks slowly, tick and tock in turn, once a second", "texture", (4, 12), _PENDULUM),
+        Variant("wall_clock", "a clock ticks twice a second with dry clicks", "texture", (4, 12), _WALL_CLOCK),
+        Variant("small_clock", "a small clock ticks fast, five times a second", "texture", (3, 10), _SMALL_CLOCK),
     ),
     "clock_alarm": (
         Variant("four_beeps", "a digital alarm clock beeps in groups of four", "event", (2.5, 7), _beeps(4, 0.07, 0.055, 0.5)),
@@ -261,7 +257,10 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
         Variant("tuning", "a radio is tuned: static with whistles that slide down and up", "event", (3.5, 7), _tuning),
     ),
     "fireworks": (
-        Variant("one_rocket", "a firework rocket whistles up, bursts with a bang, and its sparks crackle", "event", (3.5, 5.5), _one_rocket),
+        Variant(
+            "one_rocket", "a firework rocket whistles up and bursts with a bang, then sparks crackle", "event", (3.5, 5.5),
+            _one_rocket,
+        ),
         Variant("three_bangs", "three fireworks explode with deep bangs, one after another", "event", (3.2, 5), _three_bangs),
         Variant("display", "a fireworks display: many overlapping bangs, crackling and whistling", "texture", (5, 12), _display),
     ),

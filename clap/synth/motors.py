@@ -9,13 +9,13 @@ from clap.synth.variants import RATE_HZ, Variant
 
 
 def bursts(rng: np.random.Generator, cycle_hz: np.ndarray, firings: tuple[float, ...], sharpness: float, uneven: float) -> np.ndarray:
-    """Combustion noise: each cycle fires at those shares of it, every firing of a slightly different strength; (T,) Hz -> (T,)."""
+    """A beating machine: each cycle fires at those shares of it, every firing of a slightly different strength; (T,) Hz -> (T,)."""
     turns, total = np.cumsum(cycle_hz) / RATE_HZ, np.zeros(len(cycle_hz))
     for firing in firings:
         shifted = turns + 1 - firing
         strength = 1 + uneven * rng.standard_normal(int(shifted[-1]) + 1)
         total += np.exp(-sharpness * (shifted % 1)) * strength[shifted.astype(int)]
-    return (total - total.mean() + 0.45 * total * dsp.lowpass(rng.standard_normal(len(turns)), 5_000, 1)).astype(np.float32)
+    return (total - total.mean() + 0.3 * total * dsp.lowpass(rng.standard_normal(len(turns)), 5_000, 1)).astype(np.float32)
 
 
 def coloured(x: np.ndarray, bands: tuple[tuple[float, float], ...]) -> np.ndarray:
@@ -28,14 +28,11 @@ def spread(rng: np.random.Generator, values: tuple[float, ...], share: float = 0
     return np.array(values) * rng.uniform(1 - share, 1 + share, len(values))
 
 
-# --- motorcycle and chainsaw -----------------------------------------------------------------------------------------
-
-
 def _twin(rng: np.random.Generator, cycle_hz: np.ndarray) -> np.ndarray:
     """A two-cylinder motorcycle with uneven firing."""
     raw = bursts(rng, cycle_hz, (0.0, rng.uniform(0.38, 0.44)), 11, 0.12)
     (boom, pipe, rasp, clatter) = spread(rng, (85, 260, 800, 2_400))
-    return coloured(raw, ((boom, 1.0), (pipe, 0.8), (rasp, 0.5), (clatter, 0.3)))
+    return coloured(raw, ((boom, 0.5), (pipe, 0.9), (rasp, 1.0), (clatter, 0.8)))
 
 
 def _motorcycle_idle(rng: np.random.Generator, duration_s: float) -> np.ndarray:
@@ -63,7 +60,7 @@ def _motorcycle_passes(rng: np.random.Generator, duration_s: float) -> np.ndarra
 
 def _two_stroke(rng: np.random.Generator, firing_hz: np.ndarray) -> np.ndarray:
     """A small two-stroke engine: one bright pulse a turn and the rattle of the chain."""
-    raw = bursts(rng, firing_hz, (0.0,), 7, 0.1)
+    raw = bursts(rng, firing_hz, (0.0,), 12, 0.08)
     body = coloured(raw, tuple(zip(spread(rng, (300, 650, 1_300, 2_600, 4_500)), (0.6, 0.8, 1.0, 0.8, 0.5))))
     chain = dsp.bandpass(rng.standard_normal(len(raw)), 2_500, 7_000, 1) * firing_hz / 150
     return dsp.normalise(body + 0.06 * chain)
@@ -87,16 +84,15 @@ def _chainsaw_cuts(rng: np.random.Generator, duration_s: float) -> np.ndarray:
     return dsp.normalise(dsp.fade(_two_stroke(rng, firing_hz) + 0.12 * wood, 0.1, 0.2))
 
 
-# --- household motors ------------------------------------------------------------------------------------------------
-
-
 def _suction(rng: np.random.Generator, duration_s: float, speed: np.ndarray, mouth: np.ndarray) -> np.ndarray:
     """A vacuum cleaner: rushing air, a whining fan and its motor; (T,) relative speed, (T,) openness of the nozzle in [0, 1]."""
-    fan = dsp.harmonics(dsp.glide(rng.uniform(230, 330) * speed * (1.04 - 0.08 * mouth)), spread(rng, (1, 0.5, 0.6, 0.25, 0.35, 0.2, 0.2, 0.1), 0.5))
+    turning = dsp.glide(rng.uniform(230, 330) * speed * (1.04 - 0.08 * mouth))
+    blades = int(rng.integers(7, 12))
+    fan = dsp.harmonics(turning, spread(rng, (1, 0.5, 0.6, 0.25, 0.35, 0.2), 0.5)) + rng.uniform(0.5, 0.9) * np.sin(blades * turning)
     noise = dsp.tilted(rng, duration_s, 0.8)
-    air = coloured(noise, tuple(zip(spread(rng, (450, 1_000, 2_200, 4_200)), (0.9, 1.0, 0.7, 0.4))))
+    air = coloured(noise, tuple(zip(spread(rng, (450, 1_000, 2_200, 4_200)), (0.8, 1.0, 1.0, 0.9))))
     air = air * mouth + dsp.highpass(air, 1_400) * (1 - mouth)
-    return dsp.normalise((air / dsp.rms(air) + rng.uniform(0.25, 0.45) * fan) * np.minimum(speed, 1.1) ** 2)
+    return dsp.normalise((air / dsp.rms(air) + rng.uniform(0.5, 0.8) * fan) * np.minimum(speed, 1.1) ** 2)
 
 
 def _vacuum_steady(rng: np.random.Generator, duration_s: float) -> np.ndarray:
@@ -128,17 +124,21 @@ def _washing_tumble(rng: np.random.Generator, duration_s: float) -> np.ndarray:
     swash = 0.5 + 0.5 * np.cos(2 * np.pi * dsp.times(duration_s) / turn_s)
     water = dsp.bandpass(dsp.white(rng, duration_s), 350, 2_200, 1) * swash**2 * dsp.wander(rng, duration_s, 9, 0.3, 1)
     hum = dsp.harmonics(dsp.glide(rng.uniform(95, 125) * dsp.wander(rng, duration_s, 1, 0.99, 1.01)), (0.6, 1, 0.3, 0.4, 0.15, 0.2, 0.1))
-    return dsp.normalise(dsp.fade(canvas + 0.08 * water + 0.035 * hum, 0.1, 0.2))
+    bed = coloured(dsp.tilted(rng, duration_s), tuple(zip(spread(rng, (140, 420, 1_100, 2_600), 0.2), (1, 0.9, 0.7, 0.5))))
+    return dsp.normalise(dsp.fade(canvas + 0.1 * water + 0.04 * hum + 0.02 * bed / dsp.rms(bed), 0.1, 0.2))
 
 
 def _washing_spin(rng: np.random.Generator, duration_s: float) -> np.ndarray:
-    """The drum gathers speed: the whine climbs and the housing shakes."""
-    speed = dsp.curve(duration_s, [(0, 0.25), (0.65, 1), (1, 1)])
-    turns_hz = rng.uniform(13, 18) * speed
-    whine = dsp.harmonics(dsp.glide(turns_hz * rng.uniform(22, 28)), (1, 0.35, 0.3, 0.1, 0.1))
-    shake = 1 + 0.35 * np.sin(dsp.glide(turns_hz))
-    rumble = coloured(dsp.tilted(rng, duration_s), tuple(zip(spread(rng, (75, 170, 420, 1_100)), (1, 0.8, 0.4, 0.25))))
-    return dsp.normalise(dsp.fade((rumble / dsp.rms(rumble) * shake + 0.5 * whine) * (0.25 + 0.75 * speed), 0.1, 0.25))
+    """The drum spins fast: a humming motor, a rumble that beats with the turns, and a rattling lid."""
+    steady = dsp.wander(rng, duration_s, 0.6, 0.995, 1.005)
+    turns = dsp.glide(rng.uniform(11, 15) * steady)
+    hum = dsp.harmonics(turns * int(rng.integers(9, 13)), spread(rng, (1, 0.6, 0.7, 0.3, 0.4, 0.2, 0.2, 0.1), 0.5))
+    whine = dsp.harmonics(turns * int(rng.integers(60, 90)), (1, 0.3))
+    rattle = np.maximum(0, np.sin(turns)) ** 6 * dsp.wander(rng, duration_s, 3, 0.2, 1)
+    rumble = coloured(dsp.tilted(rng, duration_s), tuple(zip(spread(rng, (75, 190, 520, 1_300, 3_000)), (1, 1, 0.9, 0.9, 0.7))))
+    lid = dsp.bandpass(dsp.white(rng, duration_s), 900, 3_500, 1) * rattle
+    sound = rumble / dsp.rms(rumble) * (1 + 0.2 * np.sin(turns)) + 0.6 * hum + 0.12 * whine + 0.5 * lid
+    return dsp.normalise(dsp.fade(sound, 0.15, 0.25))
 
 
 VARIANTS: dict[str, tuple[Variant, ...]] = {
@@ -153,11 +153,14 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
     ),
     "vacuum_cleaner": (
         Variant("steady", "a vacuum cleaner runs steadily, a whine in rushing air", "texture", (4, 12), _vacuum_steady),
-        Variant("to_and_fro", "a vacuum cleaner is pushed to and fro, its sound changing with each stroke", "texture", (4, 10), _vacuum_strokes),
+        Variant(
+            "to_and_fro", "a vacuum cleaner is pushed to and fro, its sound changes with each stroke", "texture", (4, 10),
+            _vacuum_strokes,
+        ),
         Variant("on_and_off", "a vacuum cleaner is switched on, runs up, and is switched off again", "event", (4, 7), _vacuum_on_off),
     ),
     "washing_machine": (
         Variant("tumbles", "a washing machine turns slowly, wet laundry thudding over in water", "texture", (5, 12), _washing_tumble),
-        Variant("spins_up", "a washing machine starts to spin, its whine climbing higher", "event", (5, 9), _washing_spin),
+        Variant("spins", "a washing machine spins fast with a loud hum and a rattle", "texture", (4, 12), _washing_spin),
     ),
 }

@@ -30,6 +30,9 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """The roles of a relation's events; one of the alternatives is drawn. A first "texture" lies under the others."""
 
+ADDED_LATER = {("frog", "five_ribbits")}
+"""Variants newer than the gallery's captions: only the pool uses them, so that a larger catalogue leaves the gallery as it is."""
+
 CLIP_S = (4.0, 12.0)
 TAIL_S = 0.25
 GAP_S = (0.2, 0.6)
@@ -73,8 +76,9 @@ Places = list[tuple[float, float]]
 
 @dataclass
 class _Usage:
-    """What a split has used so far, so that the next clip takes something else."""
+    """What a split may use and has used so far, so that the next clip takes something else."""
 
+    catalogue: dict[str, tuple[Variant, ...]]
     classes: Counter[str] = field(default_factory=Counter)
     variants: Counter[tuple[str, str]] = field(default_factory=Counter)
     pairs: set[frozenset[str]] = field(default_factory=set)
@@ -105,10 +109,16 @@ def _room_s(chosen: Sequence[Choice], roles: Sequence[str]) -> float:
     return longest_s - TAIL_S - GAP_S[1] * (len(roles) - background) - taken_s - RESERVE_S * (len(roles) - len(chosen) - 1)
 
 
-def _candidates(chosen: Sequence[Choice], role: str, room_s: float) -> Iterator[Choice]:
+def _catalogue(split: str) -> dict[str, tuple[Variant, ...]]:
+    if split == POOL:
+        return catalog()
+    return {name: tuple(v for v in variants if (name, v.name) not in ADDED_LATER) for name, variants in catalog().items()}
+
+
+def _candidates(usage: _Usage, chosen: Sequence[Choice], role: str, room_s: float) -> Iterator[Choice]:
     """Variants of classes not yet chosen that suit the role and can be as short as `room_s`."""
     taken = {name for name, _ in chosen}
-    for name, variants in catalog().items():
+    for name, variants in usage.catalogue.items():
         for variant in variants:
             if name not in taken and _suits(variant, role) and variant.duration_s[0] <= room_s:
                 yield name, variant
@@ -125,7 +135,7 @@ def _draw(rng: np.random.Generator, usage: _Usage, roles: Sequence[str], togethe
 
     for role in roles:
         room_s = CLIP_S[1] - 1 if together else _room_s(chosen, roles)
-        candidates = list(_candidates(chosen, role, room_s))
+        candidates = list(_candidates(usage, chosen, role, room_s))
         if not candidates:
             raise UserError(f"No variant suits the role {role!r} beside {[name for name, _ in chosen]}; the catalogue is too small.")
         chosen.append(min(candidates, key=cost))
@@ -175,7 +185,7 @@ def _layout(rng: np.random.Generator, relation: str, variants: Sequence[Variant]
 
 def _clips(split: str) -> Iterator[ClipPlan]:
     """Clips of a split without end; each depends only on those before it."""
-    rng, usage, index = np.random.default_rng([SEED, _SPLIT_NUMBER[split]]), _Usage(), 0
+    rng, usage, index = np.random.default_rng([SEED, _SPLIT_NUMBER[split]]), _Usage(_catalogue(split)), 0
     block = [relation for relation, count in RELATIONS.items() for _ in range(count)]
     while True:
         for place in rng.permutation(len(block)):

@@ -120,25 +120,48 @@ function captionCard(hit) {
   return card;
 }
 
-function section(title, hits, card) {
-  if (!hits?.length) return [];
+function listOf(title, hits, card) {
   const list = make("ol", "clip-list");
   list.setAttribute("aria-label", title);
   list.append(...hits.map(card));
-  return [make("h3", "clip-heading", title), list];
+  return list;
+}
+
+// On a phone a list starts short, so that the other checkpoint's answers are near; see clip_list.css.
+function moreButton(list) {
+  const more = make("button", "clip-more", `Show all ${list.children.length}`);
+  more.type = "button";
+  more.addEventListener("click", () => {
+    list.classList.add("is-whole");
+    more.remove();
+    list.querySelector(".clip:nth-child(6) .clip-play").focus();
+  });
+  return list.children.length > 5 ? [more] : [];
+}
+
+function clipsOf(title, clips) {
+  const list = listOf(title, clips, clipCard);
+  return [list, ...moreButton(list)];
+}
+
+function parts({ clips = [], captions = [] }) {
+  if (!clips.length) return [make("p", "clip-none", "Results appear here.")];
+  if (!captions.length) return clipsOf("Clips", clips);
+  const [first, second] = ["Captions that fit the sound", "Clips that sound alike"];
+  return [
+    make("h3", "clip-heading", first),
+    listOf(first, captions, captionCard),
+    make("h3", "clip-heading", second),
+    ...clipsOf(second, clips),
+  ];
 }
 
 function render() {
-  const value = props.value || {};
   if (player.card && root.contains(player.card)) {
     player.stop();
     player.card = null;
   }
-  const parts = [
-    ...section("Captions that fit the sound", value.captions, captionCard),
-    ...section(value.captions?.length ? "Clips that sound alike" : "Clips", value.clips, clipCard),
-  ];
-  root.replaceChildren(...(parts.length ? parts : [make("p", "clip-none", "Results appear here.")]));
+  root.replaceChildren(...parts(props.value || {}));
 }
 
 root.addEventListener("click", (event) => {

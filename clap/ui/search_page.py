@@ -9,7 +9,7 @@ from typing import Any, Sequence
 
 import gradio as gr
 
-from clap.audio import load, require_sound
+from clap.audio import SAMPLE_RATE_HZ, load, require_sound
 from clap.errors import UserError
 from clap.languages import ENGLISH, LANGUAGES, get_language
 from clap.search import MAX_QUERY_CHARACTERS, Searcher, query_language, require_query
@@ -18,6 +18,7 @@ from clap.ui.examples import Examples
 
 TOP_CLIPS = 10
 TOP_CAPTIONS = 5
+MAX_SOUND_SECONDS = 300
 AUTOMATIC = "auto"
 ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 1}
 REMEMBER_IN_ADDRESS = """(query, language) => {
@@ -65,12 +66,12 @@ class SearchPage:
             return [gr.skip()] * (1 + len(self.columns))
         code = ENGLISH if language == AUTOMATIC else language
         try:
-            waveform = load(Path(path))
+            waveform = load(Path(path), MAX_SOUND_SECONDS)
             require_sound(waveform)
             found = [column.searcher.clips_and_captions(waveform, TOP_CLIPS, code) for column in self.columns]
         except UserError as error:
             return self._refused(error)
-        lists = [{"clips": rows(c, self.clips_dir), "captions": rows(t[:TOP_CAPTIONS], self.clips_dir)} for c, t in found]
+        lists = [{"clips": rows(clips, self.clips_dir), "captions": rows(texts[:TOP_CAPTIONS], self.clips_dir)} for clips, texts in found]
         return [_message(f"Closest to your sound, captioned in {_endonym(code)}."), *lists]
 
     def change_language(self, language: str, query: str, path: str | None, sound_message: str) -> list[Any]:
@@ -98,12 +99,12 @@ class SearchPage:
 def build_page(blocks: gr.Blocks, columns: Sequence[Column], clips_dir: Path) -> None:
     """Build the page inside an open tab of `blocks`; `clips_dir` is the folder that the app serves as clips."""
     page = SearchPage(columns, clips_dir)
+    with gr.Row(equal_height=True):
+        query, language, button = _query_fields()
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
-            query, query_message, examples = _query_field()
-            with gr.Row(equal_height=True, elem_classes="actions"):
-                language = _language_field()
-                button = gr.Button("Search", variant="primary", elem_id="search", min_width=140)
+            query_message = gr.HTML(js_on_load=None, elem_id="query-message")
+            examples = Examples()
         with gr.Column(scale=2, min_width=300):
             sound, sound_message = _sound_field()
     lists = _result_columns(columns)
@@ -120,20 +121,29 @@ def build_page(blocks: gr.Blocks, columns: Sequence[Column], clips_dir: Path) ->
     blocks.load(page.restore, None, [query, language, query_message, *lists], api_visibility="private", show_progress="hidden", **ONE_AT_A_TIME)
 
 
-def _query_field() -> tuple[gr.Textbox, gr.HTML, Examples]:
-    placeholder = "a dog barks · un chien aboie · 犬が吠えている"
-    query = gr.Textbox(label="Describe a sound, in any of eight languages", placeholder=placeholder, max_lines=1, elem_id="query")
-    return query, gr.HTML(js_on_load=None, elem_id="query-message"), Examples()
-
-
-def _language_field() -> gr.Dropdown:
+def _query_fields() -> tuple[gr.Textbox, gr.Dropdown, gr.Button]:
+    query = gr.Textbox(
+        label="Describe a sound, in any of eight languages",
+        placeholder="a dog barks · un chien aboie · 犬が吠えている",
+        max_lines=1,
+        scale=4,
+        min_width=280,
+        elem_id="query",
+    )
     choices = [("Detect automatically", AUTOMATIC), *((_capital(one.endonym), one.code) for one in LANGUAGES)]
-    return gr.Dropdown(choices, value=AUTOMATIC, label="Language", filterable=False, elem_id="language", min_width=180)
+    language = gr.Dropdown(choices, value=AUTOMATIC, label="Language", filterable=False, scale=2, min_width=180, elem_id="language")
+    return query, language, gr.Button("Search", variant="primary", scale=1, min_width=120, elem_id="search")
 
 
 def _sound_field() -> tuple[gr.Audio, gr.HTML]:
     sound = gr.Audio(
-        sources=["microphone", "upload"], type="filepath", label="…or record or upload a sound", buttons=[], editable=False, elem_id="sound"
+        sources=["microphone", "upload"],
+        type="filepath",
+        label="…or record or upload a sound",
+        buttons=[],
+        editable=False,
+        elem_id="sound",
+        waveform_options=gr.WaveformOptions(sample_rate=SAMPLE_RATE_HZ),
     )
     return sound, gr.HTML(js_on_load=None, elem_id="sound-message")
 
@@ -146,6 +156,7 @@ def _result_columns(columns: Sequence[Column]) -> list[ClipList]:
                 head = f'<div class="column-head"><h2>{escape(column.title)}</h2><p>{escape(column.note)}</p></div>'
                 gr.HTML(head, js_on_load=None)
                 lists.append(ClipList(label=column.title, elem_id=f"results-{number}"))
+    gr.HTML('<p class="subdued">Scores are cosine similarities, from −1 to 1, and compare within one list only.</p>', js_on_load=None)
     return lists
 
 
@@ -197,7 +208,7 @@ def _picked(event: gr.EventData) -> list[str]:
 
 def _text_note(code: str, detected: bool) -> str:
     if detected:
-        return _message(f"Language detected: {_endonym(code)}. If that is wrong, choose yours below.")
+        return _message(f"Language detected: {_endonym(code)}. If that is wrong, choose yours above.")
     return _message(f"Searched in {_endonym(code)}.")
 
 

@@ -22,6 +22,7 @@ CSS = """
 .message.is-note { border-color: var(--color-accent); }
 .column-head h2 { margin: 0; font-size: 1.1rem; font-weight: 700; color: var(--body-text-color); }
 .column-head p { margin: .15rem 0 0; font-size: var(--text-sm); color: var(--body-text-color-subdued); }
+.subdued { margin: 0; font-size: var(--text-sm); color: var(--body-text-color-subdued); }
 #sound time { color: var(--body-text-color) !important; }
 footer .divider:last-of-type { display: none; }
 @media (max-width: 640px) { .gradio-container { padding-left: 0 !important; padding-right: 0 !important; } }
