@@ -28,7 +28,6 @@ from clap.presets import sonar_compact
 from clap.train import corpus
 from clap.train.state import Progress, load_state, save_state
 
-LABEL_SMOOTHING = 0.1
 ALIGNMENT_WEIGHT = 0.5
 ALIGNMENT_TEMPERATURE = 0.05
 
@@ -39,10 +38,10 @@ class SonarTraining:
 
     steps: int = 2400
     batch: int = 128
-    learning_rate: float = 2e-3
-    warmup: int = 200
+    learning_rate: float = 2.5e-3
+    warmup: int = 150
     seed: int = 0
-    every: int = 250
+    every: int = 200
 
 
 class Translator(nn.Module):
@@ -76,7 +75,7 @@ def loss_of(model: Translator, tokenizer: Any, rows: list[corpus.Row]) -> tuple[
     here, there = embeddings.float().chunk(2)
     logits, wanted = sonar.decode_logits(model.decoder, here, target)
     translation = F.cross_entropy(
-        logits.float().flatten(0, 1), wanted.flatten(), ignore_index=sonar.TOKENIZER_PAD, label_smoothing=LABEL_SMOOTHING
+        logits.float().flatten(0, 1), wanted.flatten(), ignore_index=sonar.TOKENIZER_PAD
     )
     return translation, info_nce(F.normalize(here, dim=-1), F.normalize(there, dim=-1), ALIGNMENT_TEMPERATURE)
 
