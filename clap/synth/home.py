@@ -94,15 +94,14 @@ def _key_maker(rng: np.random.Generator, plate_hz: float, bright: float) -> Make
     return key
 
 
-def _typing(count: int | None, gap_s: tuple[float, float], bright: float, spaces: bool) -> Renderer:
-    """Keys with random gaps; `count` evenly in the duration, or as many as come, in words with a duller space bar."""
+def _typing(gap_s: tuple[float, float], bright: float) -> Renderer:
+    """Keys with random gaps of about `gap_s`, among them a duller space bar."""
 
     def render(rng: np.random.Generator, duration_s: float) -> np.ndarray:
-        canvas, plate_hz, pace = dsp.silence(duration_s), rng.uniform(420, 750), rng.uniform(*gap_s)
+        canvas, plate_hz, pace_s = dsp.silence(duration_s), rng.uniform(420, 750), rng.uniform(*gap_s)
         key, bar = _key_maker(rng, plate_hz, bright), _key_maker(rng, plate_hz * 0.5, bright * 0.5)
-        starts = list(dsp.even(rng, count, duration_s - 0.25)) if count else list(_key_times(rng, duration_s - 0.2, pace))
-        for start_s in starts:
-            pressed = bar if spaces and rng.random() < 0.17 else key
+        for start_s in _key_times(rng, duration_s - 0.2, pace_s):
+            pressed = bar if rng.random() < 0.17 else key
             dsp.place(canvas, pressed(rng), 0.02 + start_s, rng.uniform(0.5, 1))
         return dsp.normalise(dsp.room(rng, canvas, 0.2, rng.uniform(0.1, 0.3)))
 
@@ -183,8 +182,9 @@ def _can_opened(rng: np.random.Generator, duration_s: float) -> np.ndarray:
 def _can_fizzes(rng: np.random.Generator, duration_s: float) -> np.ndarray:
     """A long hiss, and bubbles that go on prickling."""
     canvas = _can(rng, duration_s, rng.uniform(0.7, 1.0))
-    for start_s in 0.3 + rng.gamma(1.2, duration_s * 0.3, int(duration_s * 100)):
-        dsp.place(canvas, grain(rng, 0.004, 4_000, 14_000), start_s, 0.25 * rng.random() ** 2)
+    bubbles = [grain(rng, 0.004, low_hz, 14_000) for low_hz in rng.uniform(3_000, 7_000, 12)]
+    for start_s in 0.3 + rng.gamma(1.2, duration_s * 0.3, int(duration_s * 140)):
+        dsp.place(canvas, bubbles[int(rng.integers(12))], start_s, 0.25 * rng.random() ** 2)
     return dsp.normalise(dsp.fade(dsp.room(rng, canvas, 0.25, 0.12), 0, 0.2))
 
 
@@ -212,16 +212,14 @@ def _flush_short(rng: np.random.Generator, duration_s: float) -> np.ndarray:
 
 
 _THREE_SLOW = _knocks((0, 1, 2), (150, 240), 0.16, (0.6, 0.8))
+_FOUR_QUICK = _knocks((0, 1, 2, 3), (190, 300), 0.12, (0.17, 0.24))
 _TWO_AND_THREE = _knocks((0, 1, 4, 5, 6), (170, 270), 0.13, (0.22, 0.3))
 
 VARIANTS: dict[str, tuple[Variant, ...]] = {
     **mouths.VARIANTS,
     "door_wood_knock": (
         Variant("three_slow", "three slow knocks on a wooden door", "event", (1.9, 3), _THREE_SLOW),
-        Variant(
-            "four_quick", "four quick knocks on a wooden door", "event", (1.1, 1.8),
-            _knocks((0, 1, 2, 3), (190, 300), 0.12, (0.17, 0.24)),
-        ),
+        Variant("four_quick", "four quick knocks on a wooden door", "event", (1.1, 1.8), _FOUR_QUICK),
         Variant("two_heavy", "two heavy thumps on a wooden door", "event", (1.5, 2.5), _knocks((0, 1), (75, 115), 0.3, (0.7, 1.0))),
         Variant("two_and_three", "two knocks on a wooden door, a pause, then three more", "event", (2, 3), _TWO_AND_THREE),
     ),
@@ -231,12 +229,8 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
         Variant("many_clicks", "a computer mouse is clicked again and again at uneven intervals", "texture", (3, 8), _many_clicks),
     ),
     "keyboard_typing": (
-        Variant("fast_typing", "somebody types fast on a computer keyboard", "texture", (3, 10), _typing(None, (0.11, 0.14), 0.8, True)),
-        Variant(
-            "loud_mechanical", "loud clattering typing on a mechanical keyboard", "texture", (3, 10),
-            _typing(None, (0.14, 0.19), 1.8, True),
-        ),
-        Variant("eight_slow_keys", "eight single keys are struck slowly on a keyboard", "event", (3, 4.5), _typing(8, (1, 1), 0.6, False)),
+        Variant("fast_typing", "somebody types fast on a computer keyboard", "texture", (3, 10), _typing((0.11, 0.14), 0.8)),
+        Variant("loud_mechanical", "loud clattering typing on a mechanical keyboard", "texture", (3, 10), _typing((0.14, 0.19), 1.8)),
     ),
     "glass_breaking": (
         Variant("one_glass", "a drinking glass shatters on the floor", "event", (1.3, 2.2), _one_glass),

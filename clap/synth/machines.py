@@ -6,7 +6,7 @@ import numpy as np
 
 from clap.synth import dsp, motors
 from clap.synth.motors import bursts, coloured, spread
-from clap.synth.variants import Renderer, Variant
+from clap.synth.variants import RATE_HZ, Renderer, Variant
 
 
 def _honk(rng: np.random.Generator, length_s: float, roots_hz: tuple[float, ...]) -> np.ndarray:
@@ -157,9 +157,11 @@ def _bang(rng: np.random.Generator, size: float) -> np.ndarray:
 
 
 def _crackle(rng: np.random.Generator, length_s: float) -> np.ndarray:
-    canvas, shape = dsp.silence(length_s), length_s * 0.45
-    for start_s in rng.gamma(2.0, shape / 2, int(length_s * 70)):
-        pop = dsp.bandpass(dsp.white(rng, 0.04), 350, 4_000, 1) * dsp.decay(0.04, rng.uniform(0.012, 0.04), 0.0003)
+    """Sparks: many small pops, thinning out."""
+    canvas, noise = dsp.silence(length_s), dsp.bandpass(dsp.white(rng, 1.0), 350, 4_000, 1)
+    for start_s in rng.gamma(2.0, length_s * 0.22, int(length_s * 70)):
+        first = int(rng.integers(len(noise) - RATE_HZ // 20))
+        pop = noise[first : first + dsp.samples(0.04)] * dsp.decay(0.04, rng.uniform(0.012, 0.04), 0.0003)
         dsp.place(canvas, pop, start_s, rng.random() ** 2)
     return dsp.room(rng, canvas, 0.6, 0.3)
 
@@ -187,15 +189,13 @@ def _three_bangs(rng: np.random.Generator, duration_s: float) -> np.ndarray:
 
 
 def _display(rng: np.random.Generator, duration_s: float) -> np.ndarray:
-    """Many shells, some with crackling stars, some rockets whistling in between."""
+    """Many shells; every third leaves crackling sparks."""
     canvas = dsp.silence(duration_s)
-    bangs = [_bang(rng, rng.uniform(0.6, 1.5)) for _ in range(4)]
-    for start_s in dsp.even(rng, max(4, round(duration_s * 2.2)), duration_s, 0.5):
+    bangs, sparks = [_bang(rng, rng.uniform(0.6, 1.5)) for _ in range(4)], [_crackle(rng, 1.6) for _ in range(3)]
+    for number, start_s in enumerate(dsp.even(rng, round(duration_s * 2.2), duration_s, 0.5)):
         dsp.place(canvas, bangs[int(rng.integers(4))], start_s, rng.uniform(0.25, 1))
-        if rng.random() < 0.3:
-            dsp.place(canvas, _crackle(rng, 1.6), start_s + 0.2, rng.uniform(0.15, 0.4))
-        if rng.random() < 0.12:
-            dsp.place(canvas, _rocket_whistle(rng, rng.uniform(0.6, 1.1)), start_s + 0.1, rng.uniform(0.06, 0.15))
+        if number % 3 == 0:
+            dsp.place(canvas, sparks[int(rng.integers(3))], start_s + 0.2, rng.uniform(0.2, 0.45))
     return dsp.normalise(dsp.fade(canvas, 0.05, 0.4))
 
 
@@ -257,12 +257,9 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
         Variant("tuning", "a radio is tuned: static with whistles that slide down and up", "event", (3.5, 7), _tuning),
     ),
     "fireworks": (
-        Variant(
-            "one_rocket", "a firework rocket whistles up and bursts with a bang, then sparks crackle", "event", (3.5, 5.5),
-            _one_rocket,
-        ),
+        Variant("one_rocket", "a rocket whistles up and bursts with a bang, then sparks crackle", "event", (3.5, 5.5), _one_rocket),
         Variant("three_bangs", "three fireworks explode with deep bangs, one after another", "event", (3.2, 5), _three_bangs),
-        Variant("display", "a fireworks display: many overlapping bangs, crackling and whistling", "texture", (5, 12), _display),
+        Variant("display", "a fireworks display: many bangs over one another, with crackling sparks", "texture", (5, 12), _display),
     ),
     "hand_saw": (
         Variant("six_slow_strokes", "a hand saw cuts wood in six slow strokes", "event", (4, 6), _sawing((1, 1), 6)),

@@ -1,6 +1,8 @@
-"""Motorcycles, chainsaws, vacuum cleaners and washing machines, modelled as pulses, noise and resonances."""
+"""Motorcycles, chainsaws and vacuum cleaners, modelled as pulses, noise and resonances."""
 
 from __future__ import annotations
+
+from typing import Sequence
 
 import numpy as np
 
@@ -23,16 +25,17 @@ def coloured(x: np.ndarray, bands: tuple[tuple[float, float], ...]) -> np.ndarra
     return dsp.normalise(sum(level * dsp.bandpass(x, f * 0.84, f * 1.19, 1) for f, level in bands) + 0.1 * dsp.highpass(x, 900, 1))
 
 
-def spread(rng: np.random.Generator, values: tuple[float, ...], share: float = 0.12) -> np.ndarray:
+def spread(rng: np.random.Generator, values: Sequence[float], share: float = 0.12) -> np.ndarray:
     """The values, each off by up to that share."""
     return np.array(values) * rng.uniform(1 - share, 1 + share, len(values))
 
 
 def _twin(rng: np.random.Generator, cycle_hz: np.ndarray) -> np.ndarray:
     """A two-cylinder motorcycle with uneven firing."""
-    raw = bursts(rng, cycle_hz, (0.0, rng.uniform(0.38, 0.44)), 11, 0.12)
-    (boom, pipe, rasp, clatter) = spread(rng, (85, 260, 800, 2_400))
-    return coloured(raw, ((boom, 0.5), (pipe, 0.9), (rasp, 1.0), (clatter, 0.8)))
+    raw = bursts(rng, cycle_hz, (0.0, rng.uniform(0.38, 0.44)), 6, 0.12)
+    bands = zip(spread(rng, (85, 260, 600, 1_200, 2_600)), (0.4, 0.9, 1.0, 0.9, 0.7))
+    valves = dsp.bandpass(rng.standard_normal(len(raw)), 700, 4_500, 1) * np.maximum(0, np.sin(dsp.glide(2 * cycle_hz))) ** 2
+    return dsp.normalise(coloured(raw, tuple(bands)) + 0.03 * valves)
 
 
 def _motorcycle_idle(rng: np.random.Generator, duration_s: float) -> np.ndarray:
@@ -87,10 +90,11 @@ def _chainsaw_cuts(rng: np.random.Generator, duration_s: float) -> np.ndarray:
 def _suction(rng: np.random.Generator, duration_s: float, speed: np.ndarray, mouth: np.ndarray) -> np.ndarray:
     """A vacuum cleaner: rushing air, a whining fan and its motor; (T,) relative speed, (T,) openness of the nozzle in [0, 1]."""
     turning = dsp.glide(rng.uniform(230, 330) * speed * (1.04 - 0.08 * mouth))
-    blades = int(rng.integers(7, 12))
+    blades = int(rng.integers(9, 16))
     fan = dsp.harmonics(turning, spread(rng, (1, 0.5, 0.6, 0.25, 0.35, 0.2), 0.5)) + rng.uniform(0.5, 0.9) * np.sin(blades * turning)
-    noise = dsp.tilted(rng, duration_s, 0.8)
+    noise = dsp.tilted(rng, duration_s, 0.6)
     air = coloured(noise, tuple(zip(spread(rng, (450, 1_000, 2_200, 4_200)), (0.8, 1.0, 1.0, 0.9))))
+    air = air / dsp.rms(air) + 0.7 * noise
     air = air * mouth + dsp.highpass(air, 1_400) * (1 - mouth)
     return dsp.normalise((air / dsp.rms(air) + rng.uniform(0.5, 0.8) * fan) * np.minimum(speed, 1.1) ** 2)
 
@@ -115,32 +119,6 @@ def _vacuum_on_off(rng: np.random.Generator, duration_s: float) -> np.ndarray:
     return dsp.normalise(dsp.fade(sound, 0.0, 0.25))
 
 
-def _washing_tumble(rng: np.random.Generator, duration_s: float) -> np.ndarray:
-    """The drum turns slowly: a motor hum, laundry that slaps down once a turn, water that swashes."""
-    turn_s, canvas = rng.uniform(1.0, 1.3), dsp.silence(duration_s)
-    for start_s in np.arange(rng.uniform(0, 0.4), duration_s, turn_s):
-        slap = dsp.lowpass(dsp.white(rng, 0.35), rng.uniform(180, 320)) * dsp.decay(0.35, rng.uniform(0.2, 0.35), 0.03)
-        dsp.place(canvas, slap, max(0.0, start_s + rng.normal(0, 0.05)), rng.uniform(0.5, 1.2))
-    swash = 0.5 + 0.5 * np.cos(2 * np.pi * dsp.times(duration_s) / turn_s)
-    water = dsp.bandpass(dsp.white(rng, duration_s), 350, 2_200, 1) * swash**2 * dsp.wander(rng, duration_s, 9, 0.3, 1)
-    hum = dsp.harmonics(dsp.glide(rng.uniform(95, 125) * dsp.wander(rng, duration_s, 1, 0.99, 1.01)), (0.6, 1, 0.3, 0.4, 0.15, 0.2, 0.1))
-    bed = coloured(dsp.tilted(rng, duration_s), tuple(zip(spread(rng, (140, 420, 1_100, 2_600), 0.2), (1, 0.9, 0.7, 0.5))))
-    return dsp.normalise(dsp.fade(canvas + 0.1 * water + 0.04 * hum + 0.02 * bed / dsp.rms(bed), 0.1, 0.2))
-
-
-def _washing_spin(rng: np.random.Generator, duration_s: float) -> np.ndarray:
-    """The drum spins fast: a humming motor, a rumble that beats with the turns, and a rattling lid."""
-    steady = dsp.wander(rng, duration_s, 0.6, 0.995, 1.005)
-    turns = dsp.glide(rng.uniform(11, 15) * steady)
-    hum = dsp.harmonics(turns * int(rng.integers(9, 13)), spread(rng, (1, 0.6, 0.7, 0.3, 0.4, 0.2, 0.2, 0.1), 0.5))
-    whine = dsp.harmonics(turns * int(rng.integers(60, 90)), (1, 0.3))
-    rattle = np.maximum(0, np.sin(turns)) ** 6 * dsp.wander(rng, duration_s, 3, 0.2, 1)
-    rumble = coloured(dsp.tilted(rng, duration_s), tuple(zip(spread(rng, (75, 190, 520, 1_300, 3_000)), (1, 1, 0.9, 0.9, 0.7))))
-    lid = dsp.bandpass(dsp.white(rng, duration_s), 900, 3_500, 1) * rattle
-    sound = rumble / dsp.rms(rumble) * (1 + 0.2 * np.sin(turns)) + 0.6 * hum + 0.12 * whine + 0.5 * lid
-    return dsp.normalise(dsp.fade(sound, 0.15, 0.25))
-
-
 VARIANTS: dict[str, tuple[Variant, ...]] = {
     "motorcycle": (
         Variant("idles", "a motorcycle idles with an uneven, throbbing beat", "texture", (4, 10), _motorcycle_idle),
@@ -158,9 +136,5 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
             _vacuum_strokes,
         ),
         Variant("on_and_off", "a vacuum cleaner is switched on, runs up, and is switched off again", "event", (4, 7), _vacuum_on_off),
-    ),
-    "washing_machine": (
-        Variant("tumbles", "a washing machine turns slowly, wet laundry thudding over in water", "texture", (5, 12), _washing_tumble),
-        Variant("spins", "a washing machine spins fast with a loud hum and a rattle", "texture", (4, 12), _washing_spin),
     ),
 }

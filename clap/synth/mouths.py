@@ -182,7 +182,6 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
     "breathing": (
         Variant("calm", "a person breathes calmly in and out, again and again", "texture", (5, 12), _breathing((2.7, 3.6))),
         Variant("two_deep_breaths", "a person takes two deep breaths, in and out", "event", (5, 7.5), _breathing((3, 3), 2)),
-        Variant("quick", "a person breathes quickly, as after running", "event", (3.5, 7), _breathing((0.95, 1.25))),
     ),
     "brushing_teeth": (
         Variant("steady", "teeth are brushed with quick, even strokes", "texture", (4, 10), _brushing((7, 9), False)),

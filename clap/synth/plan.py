@@ -1,18 +1,25 @@
-"""The plan of the gallery: which sounds each clip holds, in which relation and when. Fully determined by SEED."""
+"""The plan of the gallery: which sounds each clip holds, in which relation and when.
+
+The gallery's plan was drawn once by the code below and is kept as data, because captions are written for it: a catalogue
+that grows leaves it as it is. The pool is drawn anew from SEED and the catalogue of the day.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, islice
+from pathlib import Path
 from typing import Iterator, Sequence
 
 import numpy as np
 
 from clap.errors import UserError
-from clap.synth.variants import Variant, catalog
+from clap.synth.variants import Variant, catalog, get_variant
 
 SEED = 20_250_611
+PLAN_FILE = Path(__file__).resolve().parents[2] / "assets" / "gallery" / "plan.jsonl"
 SPLITS = {"train": 80, "validation": 48, "test": 128}
 """Splits of the gallery and their numbers of clips."""
 POOL = "pool"
@@ -29,9 +36,6 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "three": (("event", "event", "event"), ("texture", "event", "event")),
 }
 """The roles of a relation's events; one of the alternatives is drawn. A first "texture" lies under the others."""
-
-ADDED_LATER = {("frog", "five_ribbits")}
-"""Variants newer than the gallery's captions: only the pool uses them, so that a larger catalogue leaves the gallery as it is."""
 
 CLIP_S = (4.0, 12.0)
 TAIL_S = 0.25
@@ -109,12 +113,6 @@ def _room_s(chosen: Sequence[Choice], roles: Sequence[str]) -> float:
     return longest_s - TAIL_S - GAP_S[1] * (len(roles) - background) - taken_s - RESERVE_S * (len(roles) - len(chosen) - 1)
 
 
-def _catalogue(split: str) -> dict[str, tuple[Variant, ...]]:
-    if split == POOL:
-        return catalog()
-    return {name: tuple(v for v in variants if (name, v.name) not in ADDED_LATER) for name, variants in catalog().items()}
-
-
 def _candidates(usage: _Usage, chosen: Sequence[Choice], role: str, room_s: float) -> Iterator[Choice]:
     """Variants of classes not yet chosen that suit the role and can be as short as `room_s`."""
     taken = {name for name, _ in chosen}
@@ -185,7 +183,7 @@ def _layout(rng: np.random.Generator, relation: str, variants: Sequence[Variant]
 
 def _clips(split: str) -> Iterator[ClipPlan]:
     """Clips of a split without end; each depends only on those before it."""
-    rng, usage, index = np.random.default_rng([SEED, _SPLIT_NUMBER[split]]), _Usage(_catalogue(split)), 0
+    rng, usage, index = np.random.default_rng([SEED, _SPLIT_NUMBER[split]]), _Usage(catalog()), 0
     block = [relation for relation, count in RELATIONS.items() for _ in range(count)]
     while True:
         for place in rng.permutation(len(block)):
@@ -200,11 +198,23 @@ def _clips(split: str) -> Iterator[ClipPlan]:
             index += 1
 
 
+def _read(line: str) -> ClipPlan:
+    row = json.loads(line)
+    events = tuple(
+        EventPlan(e["class"], e["variant"], get_variant(e["class"], e["variant"]).description, e["background"], e["start_s"], e["duration_s"])
+        for e in row["events"]
+    )
+    split, number = row["id"].split("-")
+    return ClipPlan(row["id"], split, int(number), row["relation"], row["duration_s"], events)
+
+
 def plan(split: str, count: int | None = None) -> list[ClipPlan]:
     """The clips of a split of the gallery, or `count` clips of the pool; raises UserError for another split."""
     if split not in _SPLIT_NUMBER:
         raise UserError(f"Unknown split {split!r}; the splits are {', '.join(_SPLIT_NUMBER)}.")
     if (split == POOL) != (count is not None) or (count is not None and count < 1):
         raise UserError(f"A count of at least 1 belongs to the split {POOL!r} and to no other, got {count!r} for {split!r}.")
-    clips = _clips(split)
-    return [next(clips) for _ in range(count or SPLITS[split])]
+    if split == POOL:
+        return list(islice(_clips(split), count))
+    clips = (_read(line) for line in PLAN_FILE.read_text(encoding="utf-8").splitlines())
+    return [clip for clip in clips if clip.split == split]

@@ -42,7 +42,7 @@ class CedTraining:
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
     label_smoothing: float = 0.1
-    pool_share: float = 0.25
+    pool_share: float = 0.35
     seed: int = 0
 
 
@@ -103,7 +103,7 @@ def fit(ced: Ced, data: Tagged, real: int, validation: Tagged, plan: CedTraining
     batches = -(-len(epoch_rows(real, pool, plan.pool_share, np.random.default_rng(0))) // plan.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.learning_rate, total_steps=plan.epochs * batches)
     start = load_state(out / "last.pt", ced, optimizer, schedule)
-    progress = Progress(out / "log.jsonl", plan.epochs)
+    progress = Progress(out / "log.jsonl", start, plan.epochs)
     for epoch in range(start, plan.epochs):
         torch.manual_seed(plan.seed * 1000 + epoch)
         rng = np.random.default_rng([plan.seed, epoch])

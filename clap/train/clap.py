@@ -115,7 +115,7 @@ def fit(model: Clap, tokenizer: Any, data: TrainingData, plan: ClapTraining, out
         optimizer, rates, total_steps=plan.epochs * per_epoch, pct_start=plan.warmup, cycle_momentum=False
     )
     start = load_state(out / "last.pt", model, optimizer, schedule)
-    progress = Progress(out / "log.jsonl", plan.epochs)
+    progress = Progress(out / "log.jsonl", start, plan.epochs)
     best = float("-inf") if not start else float((out / "best").read_text())
     for epoch in range(start, plan.epochs):
         train_epoch(model, tokenizer, data, plan, epoch, optimizer, schedule, progress)

@@ -108,7 +108,7 @@ def train(out: Path, plan: SonarTraining = SonarTraining(), config: SonarConfig 
     )
     start = load_state(out / "last.pt", model, optimizer, schedule)
     batches = corpus.batches(load_lexicon(), plan.batch, np.random.default_rng([plan.seed, start]))
-    progress = Progress(out / "log.jsonl", plan.steps)
+    progress = Progress(out / "log.jsonl", start, plan.steps)
     for step in range(start, plan.steps):
         model.train()
         optimizer.zero_grad()

@@ -34,11 +34,10 @@ def load_state(path: Path, model: nn.Module, optimizer: Any, schedule: Any) -> i
 
 
 class Progress:
-    """Averages of what was added since the last report, with time spent and left."""
+    """Averages of what was added since the last report, with time spent and left of a run from `start` to `total`."""
 
-    def __init__(self, path: Path, total: int) -> None:
-        self.path, self.total, self.started = path, total, time.monotonic()
-        self.first: int | None = None
+    def __init__(self, path: Path, start: int, total: int) -> None:
+        self.path, self.start, self.total, self.started = path, start, total, time.monotonic()
         self.values: dict[str, list[float]] = defaultdict(list)
 
     def add(self, **values: float) -> None:
@@ -48,10 +47,8 @@ class Progress:
 
     def report(self, step: int, **extra: Any) -> dict[str, Any]:
         """Write and print the averages at `step` and start anew."""
-        count = max((len(values) for values in self.values.values()), default=1)
-        self.first = step - count if self.first is None else self.first
         seconds = time.monotonic() - self.started
-        left = seconds / max(1, step - self.first) * (self.total - step)
+        left = seconds / max(1, step - self.start) * (self.total - step)
         means = {name: sum(values) / len(values) for name, values in self.values.items()}
         row = {"step": step, "of": self.total, **means, **extra, "seconds": round(seconds, 1), "seconds_left": round(left)}
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,8 @@ TOP_CLIPS = 10
 TOP_CAPTIONS = 5
 MAX_SOUND_SECONDS = 300
 AUTOMATIC = "auto"
-ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 1}
+CALL = {"concurrency_id": "model", "concurrency_limit": 1, "trigger_mode": "always_last"}
+"""One call at a time over all visitors; a question asked while another is answered waits, instead of being lost."""
 REMEMBER_IN_ADDRESS = """(query, language) => {
   const url = new URL(location.href);
   url.searchParams.delete("q");
@@ -116,9 +117,9 @@ def build_page(blocks: gr.Blocks, columns: Sequence[Column], clips_dir: Path) ->
         [query_message, sound_message, *lists],
         api_visibility="private",
         show_progress="hidden",
-        **ONE_AT_A_TIME,
+        **CALL,
     )
-    blocks.load(page.restore, None, [query, language, query_message, *lists], api_visibility="private", show_progress="hidden", **ONE_AT_A_TIME)
+    blocks.load(page.restore, None, [query, language, query_message, *lists], api_visibility="private", show_progress="hidden", **CALL)
 
 
 def _query_fields() -> tuple[gr.Textbox, gr.Dropdown, gr.Button]:
@@ -169,7 +170,7 @@ def _wire_text(
     triggers: list[Any],
     examples: Examples,
 ) -> None:
-    settings = {"js": REMEMBER_IN_ADDRESS, "show_progress": "hidden", **ONE_AT_A_TIME}
+    settings = {"js": REMEMBER_IN_ADDRESS, "show_progress": "hidden", **CALL}
     searched = gr.on(
         triggers,
         page.search_text,
@@ -193,7 +194,7 @@ def _wire_sound(page: SearchPage, fields: list[Any], other_message: gr.HTML, mes
         api_name="search_audio",
         api_description="The clips and the captions closest to a sound, for each checkpoint. Language of the captions: `auto` or a FLORES-200 code.",
         show_progress="minimal",
-        **ONE_AT_A_TIME,
+        **CALL,
     )
     _clear(searched, other_message)
 

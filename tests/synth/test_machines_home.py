@@ -82,7 +82,12 @@ def test_clock_ticks_at_its_rate(name, rate_hz, seed):
 
 @pytest.mark.parametrize(
     ("class_name", "name", "count"),
-    [("car_horn", "one_long_honk", 1), ("car_horn", "two_short_honks", 2), ("car_horn", "three_then_long", 4), ("doorbell", "two_buzzes", 2)],
+    [
+        ("car_horn", "one_long_honk", 1),
+        ("car_horn", "two_short_honks", 2),
+        ("car_horn", "three_then_long", 4),
+        ("doorbell", "two_buzzes", 2),
+    ],
 )
 @pytest.mark.parametrize("seed", SEEDS)
 def test_horns_and_buzzes_are_counted(class_name, name, count, seed):
@@ -124,8 +129,8 @@ def test_rocket_whistles_before_it_bangs(seed):
 
 @pytest.mark.parametrize("variant", ALL)
 def test_rendering_is_fast(variant):
-    duration_s, spent_s = sum(variant.duration_s) / 2, []
-    for seed in (1, 2, 3):
+    duration_s, spent_s = variant.duration_s[0], []
+    for seed in (1, 2):
         begin_s = time.process_time()
         variant.render(np.random.default_rng(seed), duration_s)
         spent_s.append(time.process_time() - begin_s)
