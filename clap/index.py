@@ -40,11 +40,6 @@ class VectorIndex:
 
         `vectors` is `(Q, D)`; scores are `(Q, K)` float32, falling; equal scores keep the order of the index.
         """
-        rows, scores = self.search_rows(vectors, top)
-        return [[self.ids[row] for row in query] for query in rows], scores
-
-    def search_rows(self, vectors: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `search`, with row numbers `(Q, K)` in place of ids."""
         queries = np.ascontiguousarray(np.atleast_2d(vectors), dtype=np.float32)
         if queries.shape[1] != self._faiss.d:
             raise UserError(f"The index holds vectors of {self._faiss.d} numbers; the query has {queries.shape[1]}.")
@@ -52,7 +47,8 @@ class VectorIndex:
             raise UserError(f"The number of results must be at least 1; got {top}.")
         scores, rows = self._faiss.search(queries, min(top, len(self)))
         order = np.lexsort((rows, -scores), axis=1)
-        return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+        ids = [[self.ids[row] for row in query] for query in np.take_along_axis(rows, order, axis=1)]
+        return ids, np.take_along_axis(scores, order, axis=1)
 
     def save(self, path: Path) -> None:
         """Write arrays `names`, `embeddings`, `checkpoint`, `fingerprint` to an npz file, through a temporary name."""

@@ -78,6 +78,53 @@ def test_samples_that_are_not_numbers():
         from_samples(bad, 16_000)
 
 
+def test_a_name_that_hides_the_format(tmp_path):
+    (tmp_path / "a.raw").write_bytes(b"hello" * 1000)
+    with pytest.raises(UserError, match="holds no audio"):
+        load(tmp_path / "a.raw")
+
+
+@pytest.mark.parametrize("text", ["ffconcat version 1.0\nfile 'other.wav'\n", "#EXTM3U\n#EXTINF:1,\nfile://{}\n#EXT-X-ENDLIST\n"])
+def test_a_playlist_opens_no_other_file(tmp_path, text):
+    soundfile.write(tmp_path / "other.wav", tone(1.0, 16_000), 16_000)
+    (tmp_path / "list.wav").write_text(text.format(tmp_path / "other.wav"))
+    with pytest.raises(UserError, match="list.wav holds no audio"):
+        load(tmp_path / "list.wav")
+
+
+def test_unsigned_samples():
+    samples = (tone(1.0, 16_000) * 127 + 128).astype(np.uint8)
+    assert np.abs(from_samples(samples, 16_000) - tone(1.0, 16_000)).max() < 0.01
+
+
+def test_samples_that_would_overflow():
+    with pytest.raises(UserError, match="above"):
+        from_samples(tone(1.0, 16_000) * 1e30, 16_000)
+
+
+@pytest.mark.parametrize("rate", [0, -16_000, 500, 10**7])
+def test_rates_that_no_recording_has(rate):
+    with pytest.raises(UserError, match="sample rate"):
+        from_samples(tone(1.0, 16_000), rate)
+
+
+def test_an_odd_rate_needs_no_gigabytes():
+    """47,999 Hz shares no factor with 16 kHz: its exact kernel has 768 million taps."""
+    waveform = from_samples(tone(1.0, 47_999), 47_999)
+    assert len(waveform) == pytest.approx(SAMPLE_RATE_HZ, rel=1e-3) and peak_hz(waveform) == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_resampled_blocks_are_seamless(rate):
+    import torch
+    from torchaudio.functional import resample
+
+    noise = np.random.default_rng(0).normal(0, 0.1, int(121.3 * rate)).astype(np.float32)
+    whole = resample(torch.from_numpy(noise), rate, SAMPLE_RATE_HZ).numpy()
+    made = from_samples(noise, rate)
+    assert made.shape == whole.shape and np.abs(made - whole).max() < 1e-5
+
+
 def test_silence_is_no_query():
     with pytest.raises(UserError, match="silent"):
         require_sound(np.zeros(16_000, np.float32))

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from torchaudio.functional import spectrogram
 from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
-from clap.audio import SAMPLE_RATE_HZ
+from clap.audio import HOP, SAMPLE_RATE_HZ
 from clap.config import CedConfig
 
 N_FFT = 512
-HOP = 160
 TOP_DB = 120.0
 FLOOR_POWER = 1e-10
 FRAMES_PER_BLOCK = 6000

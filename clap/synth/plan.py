@@ -199,13 +199,14 @@ def _clips(split: str) -> Iterator[ClipPlan]:
 
 
 def _read(line: str) -> ClipPlan:
+    """One line of the plan's file; UserError when the catalogue lost a variant the gallery holds."""
     row = json.loads(line)
-    events = tuple(
-        EventPlan(e["class"], e["variant"], get_variant(e["class"], e["variant"]).description, e["background"], e["start_s"], e["duration_s"])
-        for e in row["events"]
-    )
+    events = []
+    for e in row["events"]:
+        heard = get_variant(e["class"], e["variant"]).description
+        events.append(EventPlan(e["class"], e["variant"], heard, e["background"], e["start_s"], e["duration_s"]))
     split, number = row["id"].split("-")
-    return ClipPlan(row["id"], split, int(number), row["relation"], row["duration_s"], events)
+    return ClipPlan(row["id"], split, int(number), row["relation"], row["duration_s"], tuple(events))
 
 
 def plan(split: str, count: int | None = None) -> list[ClipPlan]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ MAX_TIME_MASK = 0.15
 MAX_FREQ_MASK = 12
 
 
-def pack(ced: Ced, waveforms: Sequence[np.ndarray]) -> list[Tensor]:
+def pack(ced: Ced, waveforms: Iterable[np.ndarray]) -> list[Tensor]:
     """Log-mel spectrograms `(64, F)` in dB as float16, one per waveform."""
     return [ced.logmel(torch.from_numpy(waveform)).half() for waveform in waveforms]
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from clap.audio import load
-from clap.checkpoints import save_weights
-from clap.config import CedConfig
+from clap.audio import HOP, SAMPLE_RATE_HZ, load
+from clap.config import CedConfig, to_dict
 from clap.data.esc50 import VALIDATION_FOLD, load_esc50
 from clap.data.lexicon import load_lexicon
 from clap.data.records import Clip, read_jsonl
+from clap.errors import UserError
 from clap.model.ced import Ced
 from clap.presets import ced_compact
 from clap.train.augment import augment_logmel, mix, pack
@@ -29,6 +31,10 @@ from clap.train.state import Progress, load_state, save_state
 
 CROP_FRAMES = 496
 """Just under five seconds, a whole number of patches."""
+HEARD_SECONDS = 0.5
+"""An event is heard in a stretch that holds this much of it, or half of it."""
+PATCH_DROPOUT = 0.25
+"""Share of the patches' columns left out in training."""
 MIX_UNTIL = 0.8
 """Share of the training during which half of the batches are mixed."""
 
@@ -48,19 +54,40 @@ class CedTraining:
 
 @dataclass(frozen=True)
 class Tagged:
-    """Packed spectrograms `(64, F)` in dB and their targets `(N, classes)`, rows summing to one."""
+    """Packed spectrograms `(64, F)` in dB, F at most the crop, and their targets `(N, classes)`, rows summing to one."""
 
     logmels: list[Tensor]
     targets: Tensor
+    classes: tuple[str, ...] = ()
+
+
+def heard(clip: Clip, start_s: float, end_s: float, classes: Sequence[str]) -> Tensor:
+    """Which classes are heard between two times of a clip, evenly: `(classes,)`, all zero when none is. Raises UserError."""
+    target = torch.zeros(len(classes))
+    for event in clip.events:
+        if event["class"] not in classes:
+            raise UserError(f"Clip {clip.id!r} holds the class {event['class']!r}, which is not one of the {len(classes)} of the lexicon.")
+        overlap_s = min(event["end_s"], end_s) - max(event["start_s"], start_s)
+        if overlap_s >= min(HEARD_SECONDS, (event["end_s"] - event["start_s"]) / 2):
+            target[classes.index(event["class"])] = 1
+    return target / target.sum().clamp(min=1)
+
+
+def stretches(clip: Clip, logmel: Tensor, classes: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
+    """A clip's consecutive stretches of one crop, each with what is heard in it; those without an event are left out."""
+    seconds = CROP_FRAMES * HOP / SAMPLE_RATE_HZ
+    for number, piece in enumerate(logmel.split(CROP_FRAMES, dim=-1)):
+        target = heard(clip, number * seconds, (number + 1) * seconds, classes)
+        if target.any():
+            yield piece, target
 
 
 def tagged(ced: Ced, clips: Sequence[Clip], classes: Sequence[str]) -> Tagged:
-    """Read and pack clips; a clip of several events is tagged with each, evenly."""
-    targets = torch.zeros(len(clips), len(classes))
-    for row, clip in enumerate(clips):
-        for event in clip.events:
-            targets[row, classes.index(event["class"])] = 1
-    return Tagged(pack(ced, [load(clip.path) for clip in clips]), targets / targets.sum(dim=1, keepdim=True))
+    """Read and pack clips, cut into stretches; raises UserError for an unknown class or an unreadable file."""
+    packed = zip(clips, pack(ced, (load(clip.path) for clip in clips)), strict=True)
+    rows = [row for clip, logmel in packed for row in stretches(clip, logmel, classes)]
+    targets = torch.stack([target for _, target in rows]) if rows else torch.zeros(0, len(classes))
+    return Tagged([logmel for logmel, _ in rows], targets, tuple(classes))
 
 
 def fixed_length(logmel: Tensor) -> Tensor:
@@ -103,6 +130,9 @@ def fit(ced: Ced, data: Tagged, real: int, validation: Tagged, plan: CedTraining
     batches = -(-len(epoch_rows(real, pool, plan.pool_share, np.random.default_rng(0))) // plan.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.learning_rate, total_steps=plan.epochs * batches)
     start = load_state(out / "last.pt", ced, optimizer, schedule)
+    if schedule.total_steps != plan.epochs * batches:
+        steps = f"{schedule.total_steps} steps, not {plan.epochs * batches}"
+        raise UserError(f"{out} holds a run of other epochs or clips ({steps}); give another --out.")
     progress = Progress(out / "log.jsonl", start, plan.epochs)
     for epoch in range(start, plan.epochs):
         torch.manual_seed(plan.seed * 1000 + epoch)
@@ -122,18 +152,28 @@ def fit(ced: Ced, data: Tagged, real: int, validation: Tagged, plan: CedTraining
             progress.add(loss=loss.item())
         progress.report(epoch + 1, validation_accuracy=accuracy(ced, validation))
         save_state(out / "last.pt", epoch + 1, ced, optimizer, schedule)
-    return save_weights(out / "model.safetensors", ced.state_dict(), ced.config)
+    return save_tagger(out / "model.safetensors", ced, data.classes)
+
+
+def save_tagger(path: Path, ced: Ced, classes: Sequence[str]) -> Path:
+    """Write the weights as safetensors, with the configuration and the classes' names in order, through a temporary name."""
+    partial = path.with_suffix(".part")
+    metadata = {"config": json.dumps(to_dict(ced.config)), "classes": json.dumps(list(classes))}
+    save_file({key: value.contiguous().clone() for key, value in ced.state_dict().items()}, partial, metadata)
+    partial.replace(path)
+    return path
 
 
 def train(esc50: Path, pool: Path | None, out: Path, plan: CedTraining, config: CedConfig | None = None) -> Path:
     """Train on ESC-50 folds 1-3 (CC0 and CC-BY clips) and the synthesised pool; accuracy is on fold 4, never trained on."""
     torch.manual_seed(plan.seed)
-    ced, classes = Ced(config or ced_compact()), load_lexicon().class_names
-    real = load_esc50(esc50, REAL_FOLDS, REAL_LICENCES).clips
-    synthetic = read_jsonl(pool / "clips.jsonl", Clip) if pool else []
-    print(f"{len(real)} recordings, {len(synthetic)} synthesised clips", file=sys.stderr, flush=True)
-    data = tagged(ced, [*real, *synthetic], classes)
-    return fit(ced, data, len(real), tagged(ced, load_esc50(esc50, (VALIDATION_FOLD,)).clips, classes), plan, out)
+    ced, classes = Ced(config or replace(ced_compact(), time_patch_dropout=PATCH_DROPOUT)), load_lexicon().class_names
+    real = tagged(ced, load_esc50(esc50, REAL_FOLDS, REAL_LICENCES).clips, classes)
+    made = tagged(ced, read_jsonl(pool / "clips.jsonl", Clip) if pool else [], classes)
+    held = tagged(ced, load_esc50(esc50, (VALIDATION_FOLD,)).clips, classes)
+    print(f"crops of {CROP_FRAMES} frames: {len(real.logmels)} recorded, {len(made.logmels)} synthesised", file=sys.stderr, flush=True)
+    data = Tagged(real.logmels + made.logmels, torch.cat([real.targets, made.targets]), real.classes)
+    return fit(ced, data, len(real.logmels), held, plan, out)
 
 
 def add_parser(commands: Any) -> None:

@@ -28,6 +28,10 @@ CSS = """
   background: var(--block-background-fill); border: 1px solid var(--border-color-primary); border-radius: 999px; }
 .examples button:hover { border-color: var(--color-accent); }
 .examples button:focus-visible { outline: 3px solid var(--color-accent); outline-offset: 2px; }
+@media (max-width: 640px) {
+  .examples { flex-wrap: nowrap; overflow-x: auto; padding: 4px; }
+  .examples > * { flex: none; }
+}
 """
 
 

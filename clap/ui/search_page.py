@@ -192,7 +192,7 @@ def _wire_sound(page: SearchPage, fields: list[Any], other_message: gr.HTML, mes
         fields,
         [message, *lists],
         api_name="search_audio",
-        api_description="The clips and the captions closest to a sound, for each checkpoint. Language of the captions: `auto` or a FLORES-200 code.",
+        api_description="The clips and captions closest to a sound, for each checkpoint. Language of captions: `auto` or a FLORES-200 code.",
         show_progress="minimal",
         **CALL,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -112,4 +111,4 @@ def search():
         message.wait_for()
         return message.inner_text()
 
-    return SimpleNamespace(run=run).run
+    return run

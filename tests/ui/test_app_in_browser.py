@@ -1,4 +1,5 @@
 import json
+import urllib.error
 import urllib.request
 from urllib.parse import quote
 
@@ -100,12 +101,15 @@ def test_a_text_file_named_wav_is_a_sentence_and_the_query_stays(visit):
     upload(page, "notes.wav", b"these are words, not samples")
     message = page.locator("#sound-message [role=alert]")
     message.wait_for()
-    assert "notes.wav holds no audio" in message.inner_text() or "notes.wav is not" in message.inner_text()
+    assert message.inner_text().startswith("notes.wav ")
     assert page.input_value("#query input") == "a dog barks"
     assert page.locator(".toast-body").count() == 0
 
 
-@pytest.mark.parametrize(("query", "sentence"), [("", "in words"), ("  ?! ", "in words"), ("a" * 500_000, "this one holds 500,000")], ids=["empty", "marks", "huge"])
+BAD_QUERIES = {"empty": ("", "in words"), "marks": ("  ?! ", "in words"), "huge": ("a" * 500_000, "this one holds 500,000")}
+
+
+@pytest.mark.parametrize(("query", "sentence"), BAD_QUERIES.values(), ids=BAD_QUERIES)
 def test_a_bad_query_is_a_sentence_beside_the_field_and_stays(visit, search, query, sentence):
     page = visit()
     assert sentence in search(page, query, wanted="alert")
@@ -171,9 +175,8 @@ def test_programs_can_search_by_name(site):
     with urllib.request.urlopen(f"{site}gradio_api/info") as answer:
         endpoints = json.load(answer)["named_endpoints"]
     assert {"/search_text", "/search_audio"} <= set(endpoints)
-    request = urllib.request.Request(
-        f"{site}gradio_api/call/search_text", json.dumps({"data": ["un chien aboie", "auto"]}).encode(), {"content-type": "application/json"}
-    )
+    body = json.dumps({"data": ["un chien aboie", "auto"]}).encode()
+    request = urllib.request.Request(f"{site}gradio_api/call/search_text", body, {"content-type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         event = json.load(answer)["event_id"]
     with urllib.request.urlopen(f"{site}gradio_api/call/search_text/{event}") as answer:
