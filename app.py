@@ -78,15 +78,16 @@ def describe(card: Card) -> str:
 
 def load_columns() -> list[Column]:
     """A column for each shipped checkpoint, with the gallery embedded; says on standard error what it waits for."""
+    cards = available()
+    if not cards:
+        raise UserError("There are no checkpoints to search with; restore assets/checkpoints from the repository.")
     gallery = load_dataset("gallery")
     columns = []
-    for card in available():
+    for card in cards:
         print(f"Preparing {card.name} over {len(gallery.clips)} clips …", file=sys.stderr, flush=True)
         searcher = Searcher(load_encoder(card.name), gallery)
         searcher.prepare()
         columns.append(Column(card.title, describe(card), searcher))
-    if not columns:
-        raise UserError("There are no checkpoints to search with; restore assets/checkpoints from the repository.")
     return columns
 
 

@@ -1,4 +1,4 @@
-"""The training command line: `python -m clap.train sonar | ced | clap | publish`."""
+"""The training command line: `python -m clap.train sonar | ced | clap | publish | credits`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     for module in (sonar, ced, clap, publish):
         module.add_parser(commands)
+    publish.add_credits_parser(commands)
     args = root.parse_args(arguments)
     torch.set_num_threads(args.threads)
     try:

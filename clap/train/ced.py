@@ -35,6 +35,8 @@ HEARD_SECONDS = 0.5
 """An event is heard in a stretch that holds this much of it, or half of it."""
 PATCH_DROPOUT = 0.25
 """Share of the patches' columns left out in training."""
+WARMUP = 0.15
+"""Share of the training during which the learning rate rises."""
 MIX_UNTIL = 0.8
 """Share of the training during which half of the batches are mixed."""
 
@@ -128,7 +130,7 @@ def fit(ced: Ced, data: Tagged, real: int, validation: Tagged, plan: CedTraining
     optimizer = torch.optim.AdamW(ced.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     pool = len(data.logmels) - real
     batches = -(-len(epoch_rows(real, pool, plan.pool_share, np.random.default_rng(0))) // plan.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.learning_rate, total_steps=plan.epochs * batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.learning_rate, total_steps=plan.epochs * batches, pct_start=WARMUP)
     start = load_state(out / "last.pt", ced, optimizer, schedule)
     if schedule.total_steps != plan.epochs * batches:
         steps = f"{schedule.total_steps} steps, not {plan.epochs * batches}"

@@ -9,8 +9,10 @@ from typing import Any
 
 from clap.checkpoints import CARD, SHIPPED, TOKENIZER, WEIGHTS, load_weights, save_weights, sha256_of
 from clap.config import CedConfig, ClapConfig, SonarConfig
+from clap.data.esc50 import credits, load_esc50
 from clap.errors import UserError
-from clap.languages import CODES
+from clap.languages import CODES, get_language
+from clap.train.prepare import REAL_FOLDS, REAL_LICENCES
 
 KINDS = {"clap": ClapConfig, "sonar": SonarConfig, "ced": CedConfig}
 
@@ -32,10 +34,11 @@ def publish(run: Path, name: str, kind: str, about: dict[str, Any], folder: Path
     save_weights(out / WEIGHTS, state, config, half=True)
     if (run / TOKENIZER).is_file():
         shutil.copyfile(run / TOKENIZER, out / TOKENIZER)
+    languages = [get_language(code).code for code in about.pop("languages")]
     made = {"command": about.pop("command"), "seed": about.pop("seed"), "minutes": minutes_of(run)}
     if (run / "data").is_file():
         made["data_sha256"] = (run / "data").read_text()
-    card = {"name": name, "kind": kind, "languages": list(CODES), "made": made, "sha256": sha256_of(out / WEIGHTS), **about}
+    card = {"name": name, "kind": kind, "languages": languages, "made": made, "sha256": sha256_of(out / WEIGHTS), **about}
     (out / CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return out
 
@@ -50,9 +53,18 @@ def add_parser(commands: Any) -> None:
     for key in ("title", "licence", "trained-on", "command"):
         parser.add_argument(f"--{key}", required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--languages", nargs="+", default=list(CODES), metavar="CODE", help="of the captions it was trained with; all by default")
     parser.set_defaults(run=_run)
 
 
+def add_credits_parser(commands: Any) -> None:
+    """The `credits` subcommand of `python -m clap.train`."""
+    parser = commands.add_parser("credits", help="write the list of recordings that the compact checkpoints are trained on")
+    parser.add_argument("--esc50", type=Path, required=True, help="folder with esc50.csv and audio/")
+    parser.add_argument("--out", type=Path, default=SHIPPED / "CREDITS.md")
+    parser.set_defaults(run=lambda a: a.out.write_text(credits(load_esc50(a.esc50, REAL_FOLDS, REAL_LICENCES).clips), encoding="utf-8"))
+
+
 def _run(args: Any) -> Path:
-    about = {key: getattr(args, key) for key in ("title", "licence", "trained_on", "command", "seed")}
+    about = {key: getattr(args, key) for key in ("title", "licence", "trained_on", "command", "seed", "languages")}
     return publish(args.run_folder, args.name, args.kind, about, args.folder)
