@@ -104,5 +104,7 @@ def load_encoder(name: str, folder: Path = SHIPPED):
     card = get_card(name, folder)
     found = sha256_of(card.folder / WEIGHTS)
     if found != card.sha256:
-        raise UserError(f"The weights of {name!r} have SHA-256 {found[:12]}…, its card says {card.sha256[:12]}…; fetch the checkpoint again.")
+        raise UserError(
+            f"The weights of {name!r} have SHA-256 {found[:12]}…, its card says {card.sha256[:12]}…; fetch it again."
+        )
     return ClapEncoder(card.name, found, load_clap(card.folder))

@@ -83,4 +83,4 @@ class VectorIndex:
 
 def rebuild_command(encoder: Encoder, path: Path) -> str:
     """The command that makes the index of `path` again with `encoder`."""
-    return f"python -m clap embed-audio --checkpoint {encoder.name} --out {path} FILE…"
+    return f"rm {path} && python -m clap search --checkpoint {encoder.name} rain"

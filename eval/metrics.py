@@ -8,8 +8,8 @@ because each query has its own, unrelated order.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Callable, Mapping, Sequence
 
 import numpy as np
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Iterable, Mapping
 
 from clap.data.records import Dataset
 from clap.errors import UserError
@@ -38,12 +38,12 @@ class Qrels:
             raise UserError(f"Captions must have one clip each, and these have several: {', '.join(twice[:3])}.")
 
     @classmethod
-    def of_dataset(cls, dataset: Dataset, language: str) -> "Qrels":
+    def of_dataset(cls, dataset: Dataset, language: str) -> Qrels:
         """The qrels of all clips of `dataset` with their captions of one language; UserError says what is missing."""
         return cls.from_pairs((clip.id for clip in dataset.clips), ((c.id, c.clip) for c in dataset.captions_in(language)))
 
     @classmethod
-    def from_pairs(cls, clips: Iterable[str], pairs: Iterable[tuple[str, str]]) -> "Qrels":
+    def from_pairs(cls, clips: Iterable[str], pairs: Iterable[tuple[str, str]]) -> Qrels:
         """Qrels of a pool of clip ids and (caption id, clip id) pairs, in any order; UserError for a caption without clip."""
         found: dict[str, list[str]] = {clip: [] for clip in sorted(clips)}
         for caption, clip in sorted(pairs):

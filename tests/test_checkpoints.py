@@ -12,7 +12,16 @@ STATE = {"a": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(3)}
 
 
 def write_card(folder, name, **change):
-    card = {"name": name, "title": "t", "kind": "clap", "languages": ["eng_Latn"], "licence": "MIT", "trained_on": "nothing", "made": {}, "sha256": "0" * 64}
+    card = {
+        "name": name,
+        "title": "t",
+        "kind": "clap",
+        "languages": ["eng_Latn"],
+        "licence": "MIT",
+        "trained_on": "nothing",
+        "made": {},
+        "sha256": "0" * 64,
+    }
     (folder / CARD).write_text(json.dumps({**card, **change}))
 
 

@@ -42,7 +42,7 @@ def test_survives_a_file_and_leaves_no_other(encoder, tmp_path):
 
 def test_refuses_another_checkpoint_and_names_the_command(encoder, tone_world, tmp_path):
     index_of(np.eye(3), encoder).save(tmp_path / "clips.npz")
-    with pytest.raises(UserError, match=r"made by mine .*not by other .*`python -m clap embed-audio --checkpoint other --out .*clips.npz"):
+    with pytest.raises(UserError, match=r"made by mine .*not by other .*`rm .*clips.npz && python -m clap search --checkpoint other rain`"):
         VectorIndex.load(tmp_path / "clips.npz", tone_world.FakeEncoder("other"))
 
 

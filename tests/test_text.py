@@ -13,7 +13,7 @@ REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "capt
     [
         ("A dog barks , then a Door slams.", "a dog barks then a door slams "),
         ("犬が吠えて、ドアが閉まる。", "犬が吠えて ドアが閉まる "),
-        ("Un gos borda: \"bup-bup\"", "un gos borda  bup-bup "),
+        ('Un gos borda: "bup-bup"', "un gos borda  bup-bup "),
         ("  Rain * falls | softly  ", " rain  falls  softly "),
         ("", ""),
     ],

@@ -42,5 +42,5 @@ def _clip(root: Path, row: dict[str, str]) -> Clip:
 def credits(clips: Sequence[Clip]) -> str:
     """A Markdown list that credits the author, source and licence of each clip, one line a recording."""
     lines = sorted({f"- {clip.source} ({clip.licence})" for clip in clips}, key=str.casefold)
-    head = "# Recordings that the compact checkpoints were trained on\n\nFrom ESC-50 (K. J. Piczak, 2015), folds 1 to 3; all from Freesound.\n\n"
+    head = "# Recordings that the compact checkpoints were trained on\n\nFrom ESC-50 (K. J. Piczak, 2015), folds 1 to 3.\n\n"
     return head + "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -132,7 +132,10 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
     "vacuum_cleaner": (
         Variant("steady", "a vacuum cleaner runs steadily, a whine in rushing air", "texture", (4, 12), _vacuum_steady),
         Variant(
-            "to_and_fro", "a vacuum cleaner is pushed to and fro, its sound changes with each stroke", "texture", (4, 10),
+            "to_and_fro",
+            "a vacuum cleaner is pushed to and fro, its sound changes with each stroke",
+            "texture",
+            (4, 10),
             _vacuum_strokes,
         ),
         Variant("on_and_off", "a vacuum cleaner is switched on, runs up, and is switched off again", "event", (4, 7), _vacuum_on_off),

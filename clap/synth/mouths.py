@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -174,7 +174,10 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
     "snoring": (
         Variant("two_deep_snores", "two deep, rattling snores", "event", (5, 7), _snores(2, (28, 42), False)),
         Variant(
-            "snore_and_whistle", "a sleeper snores twice, whistling softly on each breath out", "event", (5, 7),
+            "snore_and_whistle",
+            "a sleeper snores twice, whistling softly on each breath out",
+            "event",
+            (5, 7),
             _snores(2, (40, 60), True),
         ),
         Variant("three_snores", "three hoarse snores, one after another", "event", (5.5, 7.5), _snores(3, (32, 48), False)),

@@ -74,9 +74,7 @@ def loss_of(model: Translator, tokenizer: Any, rows: list[corpus.Row]) -> tuple[
     embeddings = sonar.encode_tokens(model.encoder, source + aligned)
     here, there = embeddings.float().chunk(2)
     logits, wanted = sonar.decode_logits(model.decoder, here, target)
-    translation = F.cross_entropy(
-        logits.float().flatten(0, 1), wanted.flatten(), ignore_index=sonar.TOKENIZER_PAD
-    )
+    translation = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), ignore_index=sonar.TOKENIZER_PAD)
     return translation, info_nce(F.normalize(here, dim=-1), F.normalize(there, dim=-1), ALIGNMENT_TEMPERATURE)
 
 

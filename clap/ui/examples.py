@@ -7,18 +7,19 @@ from pathlib import Path
 
 import gradio as gr
 
-from clap.languages import get_language
+from clap.languages import CODES, get_language
 
-EXAMPLES = (
-    ("eng_Latn", "a dog barks"),
-    ("fra_Latn", "un chien aboie"),
-    ("jpn_Jpan", "犬が吠えている"),
-    ("zho_Hans", "雨"),
-    ("deu_Latn", "eine Kirchenglocke läutet"),
-    ("spa_Latn", "suena una guitarra"),
-    ("nld_Latn", "iemand klopt op de deur"),
-    ("cat_Latn", "un gat miola"),
+QUERIES = (
+    "a dog barks",
+    "un chien aboie",
+    "eine Kirchenglocke läutet",
+    "suena una guitarra",
+    "iemand klopt op de deur",
+    "sona un telèfon",
+    "犬が吠えている",
+    "雨",
 )
+EXAMPLES = tuple(zip(CODES, QUERIES, strict=True))
 """(language, query); each is detected as what it is."""
 
 CSS = """

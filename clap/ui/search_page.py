@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import gradio as gr
 
@@ -192,7 +193,7 @@ def _wire_sound(page: SearchPage, fields: list[Any], other_message: gr.HTML, mes
         fields,
         [message, *lists],
         api_name="search_audio",
-        api_description="The clips and captions closest to a sound, for each checkpoint. Language of captions: `auto` or a FLORES-200 code.",
+        api_description="The clips and captions closest to a sound, for each checkpoint. Language: `auto` or a FLORES-200 code.",
         show_progress="minimal",
         **CALL,
     )

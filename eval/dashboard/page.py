@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import gradio as gr
 import pandas as pd
@@ -60,7 +61,7 @@ class Page:
     downloads: tempfile.TemporaryDirectory = field(repr=False)
 
     @classmethod
-    def of_folder(cls, folder: Path) -> "Page":
+    def of_folder(cls, folder: Path) -> Page:
         """Read a folder of results and write the downloads of each data set."""
         results = tables.read_results(folder)
         page = cls(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 import pandas as pd
@@ -146,9 +146,7 @@ def refusal(table: pd.DataFrame) -> str | None:
     return None
 
 
-def difference(
-    first: RunRecord, second: RunRecord, language: str, direction: str, metric: str
-) -> tuple[float, float, float] | None:
+def difference(first: RunRecord, second: RunRecord, language: str, direction: str, metric: str) -> tuple[float, float, float] | None:
     """Second minus first, query by query: mean and 95 % interval over clips; None when one lacks the language."""
     found = [r for record in (first, second) for r in record.results if (r.language, r.direction) == (language, direction)]
     if len(found) < 2:

@@ -15,7 +15,9 @@ HEADER = "filename,fold,category,esc10,source_title,source_url,author,licence\n"
 def folder(tmp_path):
     (tmp_path / "audio").mkdir()
     rows = [("1-1-A-0", 1, "dog", "CC0"), ("4-2-A-10", 4, "rain", "CC-BY"), ("2-3-A-1", 2, "rooster", "CC-BY-NC")]
-    table = HEADER + "".join(f"{name}.flac,{fold},{category},False,t,http://x/{name},ann,{licence}\n" for name, fold, category, licence in rows)
+    table = HEADER + "".join(
+        f"{name}.flac,{fold},{category},False,t,http://x/{name},ann,{licence}\n" for name, fold, category, licence in rows
+    )
     (tmp_path / "esc50.csv").write_text(table)
     for name, *_ in rows:
         soundfile.write(tmp_path / "audio" / f"{name}.flac", np.zeros(1600), 16_000)
@@ -24,7 +26,9 @@ def folder(tmp_path):
 
 def test_folds_licences_and_credits(folder):
     clips = load_esc50(folder, (1, 2, 3), ("CC0", "CC-BY")).clips
-    assert [(clip.id, clip.split, clip.licence, clip.source) for clip in clips] == [("esc50-1-1-A-0", "train", "CC0", "http://x/1-1-A-0 by ann")]
+    assert [(clip.id, clip.split, clip.licence, clip.source) for clip in clips] == [
+        ("esc50-1-1-A-0", "train", "CC0", "http://x/1-1-A-0 by ann")
+    ]
     assert clips[0].events[0]["class"] == "dog"
     assert [clip.split for clip in load_esc50(folder, (4,)).clips] == ["validation"]
 

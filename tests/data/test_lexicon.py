@@ -16,7 +16,9 @@ def test_languages_are_aligned(lexicon):
     for code in CODES:
         assert tuple(lexicon.classes[code]) == lexicon.class_names
         for name, entry in lexicon.classes[ENGLISH].items():
-            assert {kind: len(texts) for kind, texts in lexicon.classes[code][name].items()} == {kind: len(texts) for kind, texts in entry.items()}
+            assert {kind: len(texts) for kind, texts in lexicon.classes[code][name].items()} == {
+                kind: len(texts) for kind, texts in entry.items()
+            }
     assert len(lexicon.sentences) > 400 and all(sentence[code].strip() for sentence in lexicon.sentences for code in CODES)
 
 

@@ -41,6 +41,8 @@ def test_a_part_keeps_its_captions_only():
 
 
 def test_unknown_keys_are_refused(tmp_path):
-    (tmp_path / "captions.jsonl").write_text('{"id": "1", "clip": "a", "language": "eng_Latn", "text": "t", "provenance": "human", "mood": "x"}\n')
+    (tmp_path / "captions.jsonl").write_text(
+        '{"id": "1", "clip": "a", "language": "eng_Latn", "text": "t", "provenance": "human", "mood": "x"}\n'
+    )
     with pytest.raises(UserError, match="line 1.*mood"):
         read_jsonl(tmp_path / "captions.jsonl", Caption)

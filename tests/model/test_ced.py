@@ -86,7 +86,9 @@ def test_dropout_only_in_training():
     assert torch.equal(ced.eval().encode_spectrogram(spectrogram), ced.encode_spectrogram(spectrogram))
 
 
-@pytest.mark.parametrize(("config", "millions"), [(ced_tiny(), 5.5), (ced_mini(), 9.6), (ced_small(), 21.6), (ced_base(), 85.8), (ced_compact(), 2.7)])
+@pytest.mark.parametrize(
+    ("config", "millions"), [(ced_tiny(), 5.5), (ced_mini(), 9.6), (ced_small(), 21.6), (ced_base(), 85.8), (ced_compact(), 2.7)]
+)
 def test_sizes(config, millions):
     count = sum(parameter.numel() for parameter in Ced(config).parameters())
     assert count / 1e6 == pytest.approx(millions, rel=0.02)

@@ -45,7 +45,7 @@ def test_durations_and_places():
         for event in clip.events:
             low, high = get_variant(event.class_name, event.variant).duration_s
             assert low - 0.002 <= event.duration_s <= high + 0.002
-            assert 0 <= event.start_s and event.start_s + event.duration_s <= clip.duration_s + 0.002
+            assert event.start_s >= 0 and event.start_s + event.duration_s <= clip.duration_s + 0.002
 
 
 def test_order_and_background():

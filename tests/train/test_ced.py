@@ -54,6 +54,7 @@ def fit(out, epochs, monkeypatch=None, stop=None):
     torch.manual_seed(0)
     ced, calls = Ced(TINY), []
     if stop:
+
         def fail(*_):
             calls.append(1)
             if len(calls) > stop:

@@ -46,7 +46,9 @@ def test_mixtures_in_turn_and_at_once():
 
 
 def test_mixtures_join_two_classes_and_follow_the_seed():
-    real = [Recording(str(n), (name,), "single", lambda: np.ones(16_000, np.float32)) for n, name in enumerate(["dog", "dog", "rain", "cat"])]
+    real = [
+        Recording(str(n), (name,), "single", lambda: np.ones(16_000, np.float32)) for n, name in enumerate(["dog", "dog", "rain", "cat"])
+    ]
     made, again = (list(mixtures(real, 20, seed=1)) for _ in range(2))
     assert [item.classes for item in made] == [item.classes for item in again]
     assert all(len(set(item.classes)) == 2 for item in made) and {item.relation for item in made} == {"sequence", "simultaneous"}

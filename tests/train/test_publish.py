@@ -8,7 +8,14 @@ from clap.errors import UserError
 from clap.model.clap import Clap
 from clap.train.publish import minutes_of, publish
 
-ABOUT = {"title": "t", "licence": "MIT", "trained_on": "noise", "command": "python -m clap.train clap", "seed": 3, "languages": ["eng_Latn"]}
+ABOUT = {
+    "title": "t",
+    "licence": "MIT",
+    "trained_on": "noise",
+    "command": "python -m clap.train clap",
+    "seed": 3,
+    "languages": ["eng_Latn"],
+}
 
 
 def test_a_published_run_is_a_checkpoint(tiny, tokenizer_file, tmp_path):

@@ -28,7 +28,9 @@ def tone_logmel(band, frames=96):
 @pytest.fixture
 def data():
     bands = {"low": 0, "high": 44, "middle": 22}
-    captions = [Caption(f"{clip}-{n}", clip, ENGLISH, f"a {clip} tone" if n else f"the {clip} one", "machine") for clip in bands for n in (0, 1)]
+    captions = [
+        Caption(f"{clip}-{n}", clip, ENGLISH, f"a {clip} tone" if n else f"the {clip} one", "machine") for clip in bands for n in (0, 1)
+    ]
     captions += [Caption(f"{clip}-fr", clip, ENHANCED_CODES[0], f"un son {clip}", "machine") for clip in bands]
     return TrainingData({clip: tone_logmel(band) for clip, band in bands.items()}, tuple(captions))
 
