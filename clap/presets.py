@@ -55,7 +55,7 @@ def ml_clap() -> ClapConfig:
 
 def compact() -> ClapConfig:
     """The model the repository carries: the same two towers at small width."""
-    audio = replace(ced_compact(), time_patch_dropout=0.25)
+    audio = replace(ced_compact(), time_patch_dropout=0.25, freq_patch_dropout=0.25)
     return ClapConfig(audio=audio, text=sonar_compact(), joint_dim=256)
 
 

@@ -117,3 +117,15 @@ def translate(
 
     pipeline = TextToTextModelPipeline(encoder, decoder, tokenizer)
     return pipeline.predict(list(texts), source, target, batch_size=batch_size, beam_size=beam_size, max_seq_len=64)
+
+
+@torch.inference_mode()
+def similarities(
+    encoder: nn.Module, tokenizer: Any, texts: Sequence[str], source: str, translations: Sequence[str], target: str
+) -> list[float]:
+    """Cosine of the sentence embeddings of each text and its translation: how much of its meaning came through."""
+    limit, cosines = max_tokens(encoder), []
+    for text, translation in zip(texts, translations, strict=True):
+        ids, _ = truncate([*tokenize(tokenizer, [text], source), *tokenize(tokenizer, [translation], target)], limit)
+        cosines.append(float(torch.cosine_similarity(*encode_tokens(encoder, ids), dim=0)))
+    return cosines

@@ -67,15 +67,15 @@ def train_tokenizer(path: Path, vocab_size: int) -> None:
 
 
 def loss_of(model: Translator, tokenizer: Any, rows: list[corpus.Row]) -> tuple[Tensor, Tensor]:
-    """Translation cross-entropy per token and alignment loss of rows."""
-    source = [sonar.tokenize(tokenizer, [text], code)[0] for code, _, text, _ in rows]
-    aligned = [sonar.tokenize(tokenizer, [text], code)[0] for _, code, _, text in rows]
-    target = [sonar.tokenize(tokenizer, [text], code, "target")[0] for _, code, _, text in rows]
-    embeddings = sonar.encode_tokens(model.encoder, source + aligned)
-    here, there = embeddings.float().chunk(2)
-    logits, wanted = sonar.decode_logits(model.decoder, here, target)
+    """Translation cross-entropy per token, both ways, and alignment loss of rows."""
+    texts = [(here, text) for here, _, text, _ in rows] + [(there, text) for _, there, _, text in rows]
+    source = [sonar.tokenize(tokenizer, [text], code)[0] for code, text in texts]
+    target = [sonar.tokenize(tokenizer, [text], code, "target")[0] for code, text in texts[len(rows) :] + texts[: len(rows)]]
+    embeddings = sonar.encode_tokens(model.encoder, source).float()
+    logits, wanted = sonar.decode_logits(model.decoder, embeddings, target)
     translation = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), ignore_index=sonar.TOKENIZER_PAD)
-    return translation, info_nce(F.normalize(here, dim=-1), F.normalize(there, dim=-1), ALIGNMENT_TEMPERATURE)
+    here, there = F.normalize(embeddings, dim=-1).chunk(2)
+    return translation, info_nce(here, there, ALIGNMENT_TEMPERATURE)
 
 
 @torch.inference_mode()

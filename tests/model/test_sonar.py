@@ -71,6 +71,11 @@ def test_translation_gives_one_text_each(encoder, tokenizer, tiny_text):
     assert len(made) == 2 and all(isinstance(text, str) for text in made)
 
 
+def test_similarity_is_one_for_the_same_text_in_the_same_language(encoder, tokenizer):
+    same, other = sonar.similarities(encoder, tokenizer, ["rain", "rain"], CODES[0], ["rain", "a man speaks"], CODES[0])
+    assert same == pytest.approx(1, abs=1e-5) and other < 0.999
+
+
 @pytest.mark.slow
 def test_released_architecture():
     """Full width: SONAR's 766,091,264 parameters under 387 names (3 GB of memory)."""
