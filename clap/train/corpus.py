@@ -1,20 +1,23 @@
-"""The parallel corpus that SONAR-compact learns from: lexicon drafts and free sentences, each in eight languages."""
+"""The parallel corpus that SONAR-compact learns from: lexicon drafts, free sentences, and the gallery's training captions."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
+from clap.data.datasets import load_dataset
 from clap.data.lexicon import Lexicon, draft
+from clap.data.records import Dataset
 from clap.languages import CODES, ENGLISH
 from clap.text import normalize_caption
 
 RELATION_SHARES = {"single": 0.45, "sequence": 0.18, "simultaneous": 0.12, "background": 0.1, "three": 0.05, "keyword": 0.1}
-SENTENCE_SHARE = 0.3
-"""How many of the samples are free sentences; the rest are drafts from templates."""
+SENTENCE_SHARE = 0.4
+"""How many of the samples are free sentences and captions; the rest are drafts from templates."""
 HELD_OUT_EVERY = 20
 """Every twentieth free sentence is never trained on."""
 
@@ -31,12 +34,29 @@ def held_out(lexicon: Lexicon) -> list[ParallelText]:
     return [_normalised(sentence) for sentence in lexicon.sentences[::HELD_OUT_EVERY]]
 
 
+def parallel_captions(dataset: Dataset) -> list[ParallelText]:
+    """The captions of a data set that has as many of each clip in every language, the n-th being translations of one another."""
+    by_place: dict[tuple[str, int], dict[str, str]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    for caption in dataset.captions:
+        place = seen[caption.clip, caption.language]
+        seen[caption.clip, caption.language] += 1
+        by_place.setdefault((caption.clip, place), {})[caption.language] = caption.text
+    return [_normalised(texts) for texts in by_place.values() if len(texts) == len(CODES)]
+
+
+def free_texts(lexicon: Lexicon) -> list[ParallelText]:
+    """The free sentences that are trained on, and the captions of the gallery's training split."""
+    sentences = [_normalised(s) for index, s in enumerate(lexicon.sentences) if index % HELD_OUT_EVERY]
+    return sentences + parallel_captions(load_dataset("gallery-train"))
+
+
 def samples(lexicon: Lexicon, rng: np.random.Generator) -> Iterator[ParallelText]:
     """Endless random training sentences, fully determined by `rng`."""
-    free = [_normalised(s) for index, s in enumerate(lexicon.sentences) if index % HELD_OUT_EVERY]
+    free = free_texts(lexicon)
     relations, shares = list(RELATION_SHARES), list(RELATION_SHARES.values())
     while True:
-        if free and rng.random() < SENTENCE_SHARE:
+        if rng.random() < SENTENCE_SHARE:
             yield free[int(rng.integers(len(free)))]
             continue
         relation = str(rng.choice(relations, p=shares))

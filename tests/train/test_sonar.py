@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from clap.data.datasets import SPLITS, load_dataset
 from clap.data.lexicon import load_lexicon
 from clap.languages import CODES
 from clap.model.sonar import tokenize
+from clap.text import normalize_caption
 from clap.train import corpus
 from clap.train.sonar import SonarTraining, Translator, loss_of, similarity_search, train
 
@@ -24,6 +26,12 @@ def test_held_out_sentences_are_never_trained_on():
     stream = corpus.samples(lexicon, np.random.default_rng(0))
     seen = {next(stream).by_language["eng_Latn"] for _ in range(5000)}
     assert len(held) > 20 and not held & seen
+
+
+def test_captions_of_the_training_split_are_in_the_corpus_and_those_of_the_others_are_not():
+    texts = {text.by_language["eng_Latn"] for text in corpus.free_texts(load_lexicon())}
+    captions = {split: {normalize_caption(c.text) for c in load_dataset(f"gallery-{split}").captions_in("eng_Latn")} for split in SPLITS}
+    assert captions["train"] <= texts and not texts & (captions["validation"] | captions["test"])
 
 
 def test_batches_pair_languages_of_one_sentence():
