@@ -46,10 +46,10 @@ class ClapTraining:
     """`ratio` is the mixing ratio of language enhancement: 0 for the baseline, 0.1 for the paper's mixture LE."""
 
     ratio: float = 0.0
-    epochs: int = 12
-    batch: int = 128
-    learning_rate: float = 5e-4
-    tower_rate: float = 2e-4
+    epochs: int = 10
+    batch: int = 64
+    learning_rate: float = 1e-3
+    tower_rate: float = 4e-4
     warmup: float = 0.1
     seed: int = 0
 
