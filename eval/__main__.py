@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from clap.errors import UserError
 from clap.languages import CODES, get_language
+from eval.qrels import DIRECTIONS
 from eval.results import Result, RunRecord, check_destination, load, save
 
 SHOWN_DIFFERENCES = 10
@@ -27,10 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 1 when a verification differs, 2 for what the caller got wrong."""
     try:
         options = _parser().parse_args(arguments)
-        return options.command(options)
+        status = options.command(options)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        sys.stdout = None
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="recompute a result and compare the rank of every query")
     verify.add_argument("file", type=Path, metavar="FILE")
     verify.set_defaults(command=_verify)
+    table = commands.add_parser("table", help="print results as a Markdown table a direction, in percent with 95 % intervals")
+    table.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    table.set_defaults(command=_table)
     return parser
 
 
@@ -78,6 +87,27 @@ def _summary(record: RunRecord, result: Result) -> dict:
     rounded = {name: round(value, 4) for name, value in result.metrics.items()}
     where = {"checkpoint": record.checkpoint, "dataset": record.dataset, "language": result.language, "direction": result.direction}
     return {**where, "pool_size": result.pool_size, "queries": result.queries, **rounded}
+
+
+def _table(options: argparse.Namespace) -> int:
+    """Prints the tables of the dashboard as Markdown; results that may not be compared are refused with the reason."""
+    records = {record.checkpoint: record for record in map(load, options.files)}
+    print("\n\n".join(markdown(records, direction) for direction in DIRECTIONS))
+    return 0
+
+
+def markdown(records: dict[str, RunRecord], direction: str) -> str:
+    """R@1 and mAP@10 of one direction, a row per language; raises UserError when the records' pools differ."""
+    from eval.dashboard import tables
+
+    rows = tables.choose(tables.tidy(records), direction, list(records))
+    refused = tables.refusal(rows)
+    if refused:
+        raise UserError(refused)
+    shown = tables.readable(records, rows, direction, ("R@1", "mAP@10")).set_index("language")
+    head = [direction.replace("_", " ").capitalize(), *shown.columns]
+    lines = [[get_language(code).name, *cells] for code, *cells in shown.itertuples()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *lines])
 
 
 def differences(committed: RunRecord, fresh: RunRecord) -> list[str]:
