@@ -84,9 +84,14 @@ def visit(site, browser):
 
 def _watch(page, host, trouble):
     page.on("pageerror", lambda error: trouble.append(f"error {error}"))
-    page.on("console", lambda message: trouble.append(f"console {message.text}") if message.type == "error" else None)
+    page.on("console", lambda message: trouble.append(f"console {message.text}") if _is_ours(message) else None)
     page.on("dialog", lambda dialog: (trouble.append(f"dialog {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda request: trouble.append(f"off-host {request.url}") if _is_elsewhere(request.url, host) else None)
+
+
+def _is_ours(message):
+    """An error on the console, but for gradio's own client giving up its event stream when a page closes early."""
+    return message.type == "error" and not message.text.startswith("AbortError: signal is aborted")
 
 
 def _is_elsewhere(url, host):
