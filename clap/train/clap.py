@@ -46,7 +46,7 @@ class ClapTraining:
     """`ratio` is the mixing ratio of language enhancement: 0 for the baseline, 0.1 for the paper's mixture LE."""
 
     ratio: float = 0.0
-    epochs: int = 10
+    epochs: int = 15
     batch: int = 64
     learning_rate: float = 1e-3
     tower_rate: float = 4e-4
