@@ -18,8 +18,9 @@ from starlette.staticfiles import StaticFiles  # noqa: E402
 
 from clap.checkpoints import Card, available, load_encoder  # noqa: E402
 from clap.data.datasets import load_dataset  # noqa: E402
+from clap.detection import detect_language  # noqa: E402
 from clap.errors import UserError  # noqa: E402
-from clap.languages import CODES, detect_language, get_language  # noqa: E402
+from clap.languages import CODES, get_language  # noqa: E402
 from clap.search import Searcher  # noqa: E402
 from clap.ui import search_page  # noqa: E402
 from clap.ui.clip_list import CLIPS_ROUTE  # noqa: E402

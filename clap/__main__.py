@@ -26,7 +26,7 @@ def search(args: argparse.Namespace) -> None:
     """Rank the gallery for a text query, one hit a line."""
     from clap.checkpoints import load_encoder
     from clap.data.datasets import load_dataset
-    from clap.languages import detect_language
+    from clap.detection import detect_language
     from clap.search import Searcher, require_query
 
     require_query(args.query)

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from clap.config import from_dict, to_dict
+from clap.config import ClapConfig, from_dict, to_dict
 from clap.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from clap.embed import Encoder
+    from clap.model.clap import Clap
 
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "checkpoints"
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "sentencepiece.model", "card.json"
@@ -97,14 +100,32 @@ def get_card(name: str, folder: Path = SHIPPED) -> Card:
     return cards[name]
 
 
-def load_encoder(name: str, folder: Path = SHIPPED):
+def load_strictly(model: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    """Load a state dict whose keys and shapes must be the model's; raises UserError naming what does not fit."""
+    wanted = model.state_dict()
+    wrong = sorted(set(wanted) ^ set(state)) or sorted(key for key in wanted if wanted[key].shape != state[key].shape)
+    if wrong:
+        raise UserError(f"The weights of {name!r} do not fit their configuration: {len(wrong)} keys differ, the first {wrong[0]}.")
+    model.load_state_dict(state)
+
+
+def load_clap(folder: Path) -> tuple[Clap, Any]:
+    """Model in evaluation mode and tokenizer of a checkpoint folder; every key must fit."""
+    from clap.model.clap import Clap
+    from clap.model.sonar import load_tokenizer
+
+    state, config = load_weights(folder / WEIGHTS, ClapConfig)
+    model = Clap(config)
+    load_strictly(model, state, folder.name)
+    return model.eval(), load_tokenizer(folder / TOKENIZER)
+
+
+def load_encoder(name: str, folder: Path = SHIPPED) -> Encoder:
     """The Encoder of a named checkpoint; raises UserError when the name is unknown or the weights differ from their card."""
-    from clap.model.clap import ClapEncoder, load_clap
+    from clap.model.clap import ClapEncoder
 
     card = get_card(name, folder)
     found = sha256_of(card.folder / WEIGHTS)
     if found != card.sha256:
-        raise UserError(
-            f"The weights of {name!r} have SHA-256 {found[:12]}…, its card says {card.sha256[:12]}…; fetch it again."
-        )
+        raise UserError(f"The weights of {name!r} have SHA-256 {found[:12]}…, its card says {card.sha256[:12]}…; fetch it again.")
     return ClapEncoder(card.name, found, load_clap(card.folder))

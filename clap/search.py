@@ -13,10 +13,11 @@ import numpy as np
 
 from clap.audio import load
 from clap.data.records import Caption, Clip, Dataset
+from clap.detection import detect_language
 from clap.embed import Encoder
 from clap.errors import UserError
 from clap.index import VectorIndex
-from clap.languages import CODES, ENGLISH, detect_language, get_language
+from clap.languages import CODES, ENGLISH, get_language
 
 MAX_QUERY_CHARACTERS = 1_000
 CLIPS_PER_BATCH = 32

@@ -7,7 +7,6 @@ Parameter names are those of the released ML-CLAP checkpoints: `audio_encoder.mo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clap.checkpoints import TOKENIZER, WEIGHTS, load_weights
 from clap.config import ClapConfig
-from clap.errors import UserError
 from clap.languages import get_language
 from clap.model import sonar
 from clap.model.ced import Ced
@@ -62,23 +59,6 @@ class Clap(nn.Module):
     def encode_tokens(self, ids: Sequence[Tensor]) -> Tensor:
         """Token sequences, each `(S,)` with its language token -> `(N, D)`."""
         return F.normalize(self.text_proj(sonar.encode_tokens(self.text_encoder.model, ids)), dim=-1)
-
-
-def load_strictly(model: nn.Module, state: dict[str, Tensor], name: str) -> None:
-    """Load a state dict whose keys and shapes must be the model's; raises UserError naming what does not fit."""
-    wanted = model.state_dict()
-    wrong = sorted(set(wanted) ^ set(state)) or sorted(key for key in wanted if wanted[key].shape != state[key].shape)
-    if wrong:
-        raise UserError(f"The weights of {name!r} do not fit their configuration: {len(wrong)} keys differ, the first {wrong[0]}.")
-    model.load_state_dict(state)
-
-
-def load_clap(folder: Path) -> tuple[Clap, Any]:
-    """Model in evaluation mode and tokenizer of a checkpoint folder; every key must fit."""
-    state, config = load_weights(folder / WEIGHTS, ClapConfig)
-    model = Clap(config)
-    load_strictly(model, state, folder.name)
-    return model.eval(), sonar.load_tokenizer(folder / TOKENIZER)
 
 
 def equal_length_batches(ids: Sequence[Tensor]) -> list[list[int]]:

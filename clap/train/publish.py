@@ -53,9 +53,7 @@ def add_parser(commands: Any) -> None:
     for key in ("title", "licence", "trained-on", "command"):
         parser.add_argument(f"--{key}", required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--languages", nargs="+", default=list(CODES), metavar="CODE", help="of its training captions; all by default"
-    )
+    parser.add_argument("--languages", nargs="+", default=list(CODES), metavar="CODE", help="of its training captions; all by default")
     parser.set_defaults(run=_run)
 
 

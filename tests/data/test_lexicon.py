@@ -36,7 +36,8 @@ def test_drafts_name_the_classes_in_order_and_follow_the_seed(lexicon):
 
 def test_templates_that_need_more_events_are_not_drawn(lexicon):
     for seed in range(50):
-        draft(lexicon, "single", ["dog"], np.random.default_rng(seed)).text(lexicon, ENGLISH)
+        made = draft(lexicon, "single", ["dog"], np.random.default_rng(seed))
+        assert {name for _, name, _ in made.fill} == {"dog"} and "{" not in made.text(lexicon, ENGLISH)
 
 
 def test_plain_drafts_keep_to_the_safe_clauses(lexicon):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from clap.checkpoints import TOKENIZER, WEIGHTS, save_weights
+from clap.checkpoints import TOKENIZER, WEIGHTS, load_clap, save_weights
 from clap.embed import Encoder
 from clap.errors import UserError
-from clap.model.clap import Clap, ClapEncoder, equal_length_batches, load_clap
+from clap.model.clap import Clap, ClapEncoder, equal_length_batches
 
 
 @pytest.fixture

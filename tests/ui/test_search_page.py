@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 import app
-from clap.languages import CODES, detect_language
+from clap.detection import detect_language
+from clap.languages import CODES
 from clap.search import Searcher
 from clap.ui.clip_list import rows
 from clap.ui.examples import EXAMPLES
