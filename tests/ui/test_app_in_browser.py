@@ -169,7 +169,7 @@ def test_the_evaluate_tab_draws_its_figure(visit):
     page = visit()
     page.get_by_role("tab", name="Evaluate").click()
     bars = page.locator(".eval-plot .bars .point")
-    bars.nth(15).wait_for(state="attached")
+    bars.nth(7).wait_for(state="attached")
     assert page.locator(".eval-table tbody tr").count() == 8
 
 
