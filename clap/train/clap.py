@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from clap.audio import SAMPLE_RATE_HZ, load
-from clap.checkpoints import TOKENIZER, WEIGHTS, load_weights, save_weights
+from clap.checkpoints import TOKENIZER, WEIGHTS, load_weights, save_weights, sha256_of
 from clap.config import CedConfig, ClapConfig, SonarConfig
 from clap.data.datasets import load_dataset
 from clap.data.language_enhancement import Pair, epoch_pairs
@@ -25,11 +26,11 @@ from clap.errors import UserError
 from clap.languages import CODES, ENGLISH
 from clap.model import sonar
 from clap.model.clap import Clap
-from clap.model.loss import info_nce
+from clap.model.loss import embedding_regularizer, info_nce
 from clap.presets import compact
 from clap.text import normalize_caption
 from clap.train.augment import augment_logmel, pack
-from clap.train.prepare import MAX_SECONDS, training_set
+from clap.train.prepare import MAX_SECONDS, data_hash, training_set
 from clap.train.sonar import Translator
 from clap.train.state import Progress, load_state, save_state
 
@@ -43,7 +44,10 @@ Validation = Callable[[Clap], dict[str, float]]
 
 @dataclass(frozen=True)
 class ClapTraining:
-    """`ratio` is the mixing ratio of language enhancement: 0 for the baseline, 0.1 for the paper's mixture LE."""
+    """`ratio` is the mixing ratio of language enhancement: 0 for the baseline, 0.1 for the paper's mixture LE.
+
+    `regularizer` weighs the embedding regulariser of the released code; the paper does not mention it.
+    """
 
     ratio: float = 0.0
     epochs: int = 15
@@ -51,6 +55,7 @@ class ClapTraining:
     learning_rate: float = 1e-3
     tower_rate: float = 4e-4
     warmup: float = 0.1
+    regularizer: float = 0.0
     seed: int = 0
 
 
@@ -87,8 +92,10 @@ def encode_clips(model: Clap, spectrograms: Sequence[Tensor]) -> Tensor:
     return torch.cat(vectors)[back]
 
 
-def batch_loss(model: Clap, tokenizer: Any, data: TrainingData, pairs: Sequence[Pair], rng: np.random.Generator) -> Tensor:
-    """InfoNCE of one batch; a clip that stands in it twice is encoded once and shares its captions."""
+def batch_loss(
+    model: Clap, tokenizer: Any, data: TrainingData, pairs: Sequence[Pair], rng: np.random.Generator, regularizer: float = 0.0
+) -> Tensor:
+    """InfoNCE of one batch, and its regulariser; a clip that stands in it twice is encoded once and shares its captions."""
     clips = list(dict.fromkeys(pair.clip for pair in pairs))
     row = {clip: index for index, clip in enumerate(clips)}
     frames = model.config.audio.target_frames
@@ -96,7 +103,8 @@ def batch_loss(model: Clap, tokenizer: Any, data: TrainingData, pairs: Sequence[
     ids = [sonar.tokenize(tokenizer, [normalize_caption(pair.text)], pair.language)[0] for pair in pairs]
     ids, _ = sonar.truncate(ids, sonar.max_tokens(model.text_encoder.model))
     index = torch.tensor([row[pair.clip] for pair in pairs])
-    return info_nce(audio[index].float(), model.encode_tokens(ids).float(), model.temperature, index)
+    clips_side, text_side = audio[index].float(), model.encode_tokens(ids).float()
+    return info_nce(clips_side, text_side, model.temperature, index) + regularizer * embedding_regularizer(clips_side, text_side)
 
 
 def parameter_groups(model: Clap, plan: ClapTraining) -> list[dict[str, Any]]:
@@ -115,6 +123,8 @@ def fit(model: Clap, tokenizer: Any, data: TrainingData, plan: ClapTraining, out
         optimizer, rates, total_steps=plan.epochs * per_epoch, pct_start=plan.warmup, cycle_momentum=False
     )
     start = load_state(out / "last.pt", model, optimizer, schedule)
+    if schedule.total_steps != plan.epochs * per_epoch:
+        raise UserError(f"{out} holds a run of {schedule.total_steps} steps, not {plan.epochs * per_epoch}; give another --out.")
     progress = Progress(out / "log.jsonl", start, plan.epochs)
     best = float("-inf") if not start else float((out / "best").read_text())
     for epoch in range(start, plan.epochs):
@@ -140,7 +150,7 @@ def train_epoch(
     for start in range(0, len(pairs), plan.batch):
         optimizer.zero_grad()
         with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
-            loss = batch_loss(model, tokenizer, data, pairs[start : start + plan.batch], rng)
+            loss = batch_loss(model, tokenizer, data, pairs[start : start + plan.batch], rng, plan.regularizer)
         if not torch.isfinite(loss):
             where = f"epoch {epoch + 1}, batch {start // plan.batch + 1}"
             raise UserError(f"The loss is {loss.item()} in {where}; the last good state is kept.")
@@ -164,34 +174,39 @@ def start_model(config: ClapConfig, ced: Path, text: Path, seed: int) -> Clap:
 
 
 @torch.inference_mode()
-def mean_reciprocal_rank(model: Clap, tokenizer: Any, dataset: Dataset, logmels: dict[str, Tensor], language: str) -> float:
-    """Text-to-audio MRR over a small data set: the figure that chooses among epochs."""
-    clips = [clip.id for clip in dataset.clips]
-    audio = encode_clips(model, [logmels[clip].float()[:, : model.config.audio.target_frames] for clip in clips])
+def mean_reciprocal_rank(model: Clap, tokenizer: Any, dataset: Dataset, audio: Tensor, language: str) -> float:
+    """Text-to-audio MRR over a small data set whose clips have the embeddings `audio` `(N, D)`: what chooses among epochs."""
+    row = {clip.id: index for index, clip in enumerate(dataset.clips)}
     captions = dataset.captions_in(language)
     ids = [sonar.tokenize(tokenizer, [normalize_caption(caption.text)], language)[0] for caption in captions]
     scores = model.encode_tokens(ids) @ audio.T
-    truth = torch.tensor([clips.index(caption.clip) for caption in captions])
-    own = scores.gather(1, truth[:, None])
+    own = scores.gather(1, torch.tensor([row[caption.clip] for caption in captions])[:, None])
     return float((1 / (scores >= own).sum(dim=1)).mean())
 
 
-def validation_on(dataset: Dataset, tokenizer: Any, logmels: dict[str, Tensor], languages: Sequence[str]) -> Validation:
+def validation_on(dataset: Dataset, tokenizer: Any, waveforms: Sequence[Tensor], languages: Sequence[str]) -> Validation:
     """Score a model by its mean MRR over `languages`: those it is trained on."""
 
     def validate(model: Clap) -> dict[str, float]:
-        figures = {code: mean_reciprocal_rank(model, tokenizer, dataset, logmels, code) for code in CODES}
+        with torch.inference_mode():
+            audio = model.encode_waveforms(waveforms)
+        figures = {code: mean_reciprocal_rank(model, tokenizer, dataset, audio, code) for code in CODES}
         return {**figures, "score": sum(figures[code] for code in languages) / len(languages)}
 
     return validate
 
 
-def translations(text: Path, captions: Sequence[Caption], out: Path, seed: int) -> list[Caption]:
-    """The captions in the seven other languages, one per clip and language, by the SONAR of folder `text`; kept in `out`."""
+def translations(text: Path, captions: Sequence[Caption], folder: Path, seed: int) -> list[Caption]:
+    """The captions in the seven other languages, one per clip and language, by the SONAR of folder `text`.
+
+    Kept in `folder` under a hash of the captions, the SONAR and the seed, so that another run's are never taken for these.
+    """
     state, config = load_weights(text / WEIGHTS, SonarConfig)
     translator = Translator(config)
     translator.load_state_dict(state)
     tokenizer = sonar.load_tokenizer(text / TOKENIZER)
+    key = data_hash({}, captions) + sha256_of(text / WEIGHTS) + sha256_of(text / TOKENIZER) + str(seed)
+    out = _made(folder) / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.jsonl"
     return translate_captions(captions, sonar_translator(translator.encoder, translator.decoder, tokenizer), out, seed)
 
 
@@ -205,12 +220,20 @@ def train(args: argparse.Namespace) -> Path:
     ced = model.audio_encoder.model
     seconds = int(MAX_SECONDS * SAMPLE_RATE_HZ)
     logmels = {item.id: pack(ced, [item.waveform()[:seconds]])[0] for item in made.recordings}
+    data = TrainingData(logmels, (*made.captions, *translated))
+    _remember(args.out, data_hash(logmels, data.captions))
     validation = load_dataset("gallery-validation")
-    held = {clip.id: pack(ced, [load(clip.path)])[0] for clip in validation.clips}
-    validate = validation_on(validation, tokenizer, held, CODES if args.ratio else (ENGLISH,))
-    plan = ClapTraining(ratio=args.ratio, epochs=args.epochs, seed=args.seed)
-    (args.out / "data").write_text(made.sha256)
-    return fit(model, tokenizer, TrainingData(logmels, (*made.captions, *translated)), plan, args.out, validate)
+    waveforms = [torch.from_numpy(load(clip.path)) for clip in validation.clips]
+    validate = validation_on(validation, tokenizer, waveforms, CODES if args.ratio else (ENGLISH,))
+    plan = ClapTraining(ratio=args.ratio, epochs=args.epochs, regularizer=args.regularizer, seed=args.seed)
+    return fit(model, tokenizer, data, plan, args.out, validate)
+
+
+def _remember(out: Path, digest: str) -> None:
+    """Write the data's hash beside the run; raises UserError when the run there was made of other data."""
+    if (out / "last.pt").exists() and (out / "data").read_text() != digest:
+        raise UserError(f"{out} holds a run on other data; give another --out.")
+    (out / "data").write_text(digest)
 
 
 def _made(folder: Path) -> Path:
@@ -226,7 +249,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--pool", type=Path, required=True, help="folder made by python -m clap.synth pool")
     parser.add_argument("--sonar", type=Path, default=Path("runs/sonar"))
     parser.add_argument("--ced", type=Path, default=Path("runs/ced"))
-    parser.add_argument("--translations", type=Path, default=Path("runs/translations.jsonl"))
+    parser.add_argument("--translations", type=Path, default=Path("runs/translations"), help="folder to keep translations in")
+    parser.add_argument("--regularizer", type=float, default=ClapTraining.regularizer, help="weight of the embedding regulariser")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=ClapTraining.epochs)
     parser.add_argument("--seed", type=int, default=ClapTraining.seed)

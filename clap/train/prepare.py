@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from clap.audio import SAMPLE_RATE_HZ, load
 from clap.data.datasets import load_dataset
@@ -55,9 +56,15 @@ def ordered_classes(clip: Clip) -> tuple[str, ...]:
     return tuple(event["class"] for event in events)
 
 
+def heard_in_training(clip: Clip) -> Clip:
+    """The clip without events that start after what is trained on of it."""
+    return replace(clip, events=tuple(event for event in clip.events if event["start_s"] < MAX_SECONDS - 0.5))
+
+
 def recordings_of(clips: Iterable[Clip]) -> list[Recording]:
     """Clips with known events, as recordings."""
-    return [Recording(clip.id, ordered_classes(clip), relation_of(clip), lambda path=clip.path: load(path)) for clip in clips]
+    heard = map(heard_in_training, clips)
+    return [Recording(clip.id, ordered_classes(clip), relation_of(clip), lambda path=clip.path: load(path)) for clip in heard]
 
 
 def trimmed(waveform: np.ndarray) -> np.ndarray:
@@ -92,23 +99,45 @@ def mixtures(real: list[Recording], count: int, seed: int) -> Iterator[Recording
         yield Recording(f"mix-{number:04d}", a.classes + b.classes, relation, make)
 
 
+def told(recording: Recording, rng: np.random.Generator) -> tuple[str, list[str]]:
+    """What a caption of a recording tells: a relation and the classes for its template, in order.
+
+    The templates hold a foreground and a background, so of two foregrounds over a background one caption tells two of the three.
+    """
+    if recording.relation == "background" and len(recording.classes) == 3:
+        first, second, background = recording.classes
+        told_pairs = [("background", [first, background]), ("background", [second, background]), ("sequence", [first, second])]
+        return told_pairs[int(rng.integers(3))]
+    return recording.relation, list(recording.classes)
+
+
 def english_captions(recording: Recording, lexicon: Lexicon, rng: np.random.Generator) -> list[Caption]:
     """Five English captions from the lexicon; search phrases alone ("keyword") stand for short queries."""
     captions = []
     for number in range(CAPTIONS_PER_CLIP):
-        keyword = len(recording.classes) == 2 and number == 0
-        made = draft(lexicon, "keyword" if keyword else recording.relation, list(recording.classes), rng, plain=number < 2)
+        relation, classes = told(recording, rng)
+        relation = "keyword" if len(classes) == 2 and number == 0 else relation
+        made = draft(lexicon, relation, classes, rng, plain=number < 2)
         captions.append(Caption(f"{recording.id}-{number}", recording.id, ENGLISH, made.text(lexicon, ENGLISH), "machine"))
     return captions
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Recordings with their English captions, and a hash over both."""
+    """Recordings with their English captions."""
 
     recordings: tuple[Recording, ...]
     captions: tuple[Caption, ...]
-    sha256: str
+
+
+def data_hash(logmels: dict[str, Tensor], captions: Iterable[Caption]) -> str:
+    """SHA-256 over what a model is trained on: every packed spectrogram and every caption, translated ones included."""
+    digest = hashlib.sha256()
+    for clip, logmel in logmels.items():
+        digest.update(f"{clip} {tuple(logmel.shape)}".encode() + logmel.numpy().tobytes())
+    for caption in captions:
+        digest.update(f"{caption.id} {caption.language} {caption.text}\n".encode())
+    return digest.hexdigest()
 
 
 def training_set(esc50: Path, pool: Path, mixed: int = 500, seed: int = 0) -> TrainingSet:
@@ -120,7 +149,5 @@ def training_set(esc50: Path, pool: Path, mixed: int = 500, seed: int = 0) -> Tr
     gallery = load_dataset("gallery-train")
     recordings += recordings_of(gallery.clips)
     captions += gallery.captions_in(ENGLISH)
-    lines = [f"{r.id} {r.relation} {' '.join(r.classes)}" for r in recordings] + [f"{c.clip} {c.text}" for c in captions]
-    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    print(f"{len(recordings)} clips, {len(captions)} English captions, data {digest[:12]}", file=sys.stderr)
-    return TrainingSet(tuple(recordings), tuple(captions), digest)
+    print(f"{len(recordings)} clips, {len(captions)} English captions", file=sys.stderr)
+    return TrainingSet(tuple(recordings), tuple(captions))

@@ -2,10 +2,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from clap.data.lexicon import load_lexicon
-from clap.data.records import Clip
-from clap.train.prepare import Recording, english_captions, mixture, mixtures, ordered_classes, relation_of, trimmed
+from clap.data.records import Caption, Clip
+from clap.train.prepare import (
+    Recording,
+    data_hash,
+    english_captions,
+    heard_in_training,
+    mixture,
+    mixtures,
+    ordered_classes,
+    relation_of,
+    told,
+    trimmed,
+)
 
 
 def clip(*events):
@@ -61,3 +73,27 @@ def test_captions_speak_of_the_recording():
     assert len({caption.id for caption in captions}) == 5 and {caption.clip for caption in captions} == {"r"}
     entries = load_lexicon().classes["eng_Latn"]["dog"]
     assert all(any(text in caption.text for text in entries["clauses"] + entries["phrases"]) for caption in captions)
+
+
+def test_two_events_over_a_background_are_told_as_what_they_are():
+    recording = Recording("r", ("door_wood_knock", "piano", "train"), "background", lambda: np.zeros(1))
+    rng = np.random.default_rng(0)
+    seen = {(relation, *classes) for relation, classes in (told(recording, rng) for _ in range(60))}
+    assert seen == {
+        ("background", "door_wood_knock", "train"),
+        ("background", "piano", "train"),
+        ("sequence", "door_wood_knock", "piano"),
+    }
+
+
+def test_events_after_the_part_that_is_trained_on_are_not_told():
+    late = clip(("dog", 0, 1, False), ("rain", 9.9, 11.5, False))
+    assert ordered_classes(heard_in_training(late)) == ("dog",)
+
+
+def test_the_datas_hash_sees_sound_and_words():
+    captions = [Caption("a", "c", "eng_Latn", "rain", "machine")]
+    first = data_hash({"c": torch.zeros(64, 3)}, captions)
+    assert first == data_hash({"c": torch.zeros(64, 3)}, captions) and len(first) == 64
+    assert first != data_hash({"c": torch.ones(64, 3)}, captions)
+    assert first != data_hash({"c": torch.zeros(64, 3)}, [*captions, Caption("b", "c", "fra_Latn", "pluie", "machine")])
