@@ -16,17 +16,21 @@ debian_packages() {
 }
 
 find_python() {
-  for name in python3.11 python3.12 python3.10 python3; do
-    if "$name" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then echo "$name"; return; fi
+  for name in python3.11 python3.12 python3; do
+    if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then echo "$name"; return; fi
   done
-  echo "Python 3.10, 3.11 or 3.12 is needed (fairseq2n has wheels for no other)." >&2; exit 2
+  echo "Python 3.11 or 3.12 is needed (fairseq2n has wheels for no other)." >&2; exit 2
 }
 
 python_packages() {
-  local pins stamp=.venv/installed
+  local pins python stamp=.venv/installed
   pins=$(cat requirements.txt "$1" | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$pins $1" ] && return
-  [ -x .venv/bin/python ] || "$(find_python)" -m venv .venv
+  if [ ! -x .venv/bin/pip ]; then
+    python=$(find_python)
+    "$python" -c 'import ensurepip' 2>/dev/null || debian_packages python3-venv
+    "$python" -m venv .venv
+  fi
   echo "Installing Python packages: about 4 GB the first time." >&2
   .venv/bin/python -m pip install --quiet -r "$1"
   echo "$pins $1" > "$stamp"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from clap.command_line import Parser, check_destination, positive, run
 from clap.errors import UserError
 
 DEFAULT_CHECKPOINT = "compact-mixture-le"
@@ -26,11 +27,10 @@ def search(args: argparse.Namespace) -> None:
     """Rank the gallery for a text query, one hit a line."""
     from clap.checkpoints import load_encoder
     from clap.data.datasets import load_dataset
-    from clap.detection import detect_language
-    from clap.search import Searcher, require_query
+    from clap.search import Searcher, query_language, require_query
 
     require_query(args.query)
-    language = args.language or detect_language(args.query)
+    language = query_language(args.query, args.language)
     searcher = Searcher(load_encoder(args.checkpoint), load_dataset("gallery"))
     say(f"{args.checkpoint}, query in {language}")
     for hit in searcher.by_text(args.query, language, args.top):
@@ -56,6 +56,7 @@ def embed_audio(args: argparse.Namespace) -> None:
     from clap.audio import load
     from clap.checkpoints import load_encoder
 
+    check_destination(args.out)
     encoder = load_encoder(args.checkpoint)
     rows = []
     for number, path in enumerate(args.files, 1):
@@ -70,7 +71,11 @@ def embed_text(args: argparse.Namespace) -> None:
     from clap.languages import get_language
 
     get_language(args.language)
-    lines = [line.rstrip("\r\n") for line in sys.stdin]
+    check_destination(args.out)
+    try:
+        lines = [line.rstrip("\r\n") for line in sys.stdin]
+    except UnicodeDecodeError as error:
+        raise UserError("Standard input is not UTF-8 text; convert it first.") from error
     empty = [number for number, line in enumerate(lines, 1) if not line.strip()]
     if empty or not lines:
         where = f"line {empty[0]} is empty" if empty else "got none"
@@ -92,16 +97,9 @@ def checkpoints(args: argparse.Namespace) -> None:
         print(json.dumps(row, ensure_ascii=False) if args.json else line)
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1, for argparse."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser of all commands."""
-    root = argparse.ArgumentParser(prog="python -m clap", description="Multilingual audio-text retrieval.")
+    root = Parser(prog="python -m clap", description="Multilingual audio-text retrieval.")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, checkpoint: bool = True) -> argparse.ArgumentParser:
@@ -128,16 +126,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it worked, 2 for what the caller got wrong."""
-    args = parser().parse_args(arguments)
-    try:
-        args.run(args)
-        sys.stdout.flush()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        sys.stdout = None
-    return 0
+    return run(parser(), lambda args: args.run(args), arguments)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ HOP = 160
 """Samples from one spectrogram frame to the next: 10 ms."""
 MIN_SECONDS = 0.1
 MAX_SECONDS = 3600
-MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
+MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 384_000
 RATE_STEP_HZ = 25
 """Rates are rounded to this, 0.16 % at 8 kHz: the resampling kernel of a rate that shares no factor with 16 kHz fills gigabytes."""
 BLOCK_SECONDS = 60
@@ -26,7 +26,7 @@ SILENCE = 1e-4
 """A clip whose every sample lies below this (-80 dBFS) is silent."""
 FFMPEG_FORMATS = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,flac,flv,m4a,matroska,mov,mp3,mp4,mpeg,mpegts,ogg,tta,w64,wav,webm,wv"
 """No playlists: those would have ffmpeg open other files than the one given."""
-FFMPEG_SECONDS = 300
+FFMPEG_SECONDS = 120
 
 
 def load(path: Path | str, max_seconds: float = MAX_SECONDS) -> np.ndarray:
@@ -47,6 +47,7 @@ def _read(path: Path, max_seconds: float) -> tuple[np.ndarray, int]:
 
     try:
         with soundfile.SoundFile(path) as file:
+            _refuse_rate(file.samplerate, path.name)
             _refuse_length(file.frames / file.samplerate, path.name, max_seconds)
             blocks = file.blocks(BLOCK_SECONDS * SAMPLE_RATE_HZ, dtype="float32", always_2d=True)
             return np.concatenate([block.mean(axis=1) for block in blocks]), file.samplerate
@@ -83,6 +84,11 @@ def _whole_header(wav: bytes) -> bytes:
     return bytes(whole)
 
 
+def _refuse_rate(rate_hz: int, name: str) -> None:
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise UserError(f"{name} has a sample rate of {rate_hz} Hz; from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz can be read.")
+
+
 def _refuse_length(seconds: float, name: str, max_seconds: float) -> None:
     if seconds == 0:
         raise UserError(f"{name} holds no samples.")
@@ -95,8 +101,7 @@ def _refuse_length(seconds: float, name: str, max_seconds: float) -> None:
 def from_samples(samples: np.ndarray, rate_hz: int, name: str = "The recording", max_seconds: float = MAX_SECONDS) -> np.ndarray:
     """Samples `(T,)` or `(T, channels)`, integer or float, at any rate -> the waveform; errors as for `load`."""
     samples = np.asarray(samples)
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise UserError(f"{name} has a sample rate of {rate_hz} Hz; from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz can be read.")
+    _refuse_rate(rate_hz, name)
     _refuse_length(len(samples) / rate_hz, name, max_seconds)
     if np.issubdtype(samples.dtype, np.integer):
         samples = _full_scale(samples)

@@ -7,47 +7,30 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from clap.command_line import Parser, check_destination, run
 from clap.errors import UserError
 from clap.languages import CODES, get_language
 from eval.qrels import DIRECTIONS
-from eval.results import Result, RunRecord, check_destination, load, save
+from eval.results import Result, RunRecord, load, save
 
 SHOWN_DIFFERENCES = 10
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 1 when a verification differs, 2 for what the caller got wrong."""
-    try:
-        options = _parser().parse_args(arguments)
-        status = options.command(options)
-        sys.stdout.flush()
-        return status
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        sys.stdout = None
-        return 0
+    return run(_parser(), lambda options: options.command(options), arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m eval", description="Judge a checkpoint by retrieval, in both directions and each language.")
+def _parser() -> Parser:
+    parser = Parser(prog="python -m eval", description="Judge a checkpoint by retrieval, in both directions and each language.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="judge a checkpoint on a data set and write the result")
-    run.add_argument("--checkpoint", required=True, metavar="NAME", help="as listed by `python -m clap checkpoints`")
-    run.add_argument("--dataset", required=True, metavar="NAME", help="such as gallery-test")
-    run.add_argument("--languages", nargs="+", metavar="CODE", help=f"of {', '.join(CODES)}; all that the data set has by default")
-    run.add_argument("--out", required=True, type=Path, metavar="FILE", help="the result, as JSON")
-    run.set_defaults(command=_run)
+    judge = commands.add_parser("run", help="judge a checkpoint on a data set and write the result")
+    judge.add_argument("--checkpoint", required=True, metavar="NAME", help="as listed by `python -m clap checkpoints`")
+    judge.add_argument("--dataset", required=True, metavar="NAME", help="such as gallery-test")
+    judge.add_argument("--languages", nargs="+", metavar="CODE", help=f"of {', '.join(CODES)}; all that the data set has by default")
+    judge.add_argument("--out", required=True, type=Path, metavar="FILE", help="the result, as JSON")
+    judge.set_defaults(command=_run)
     verify = commands.add_parser("verify", help="recompute a result and compare the rank of every query")
     verify.add_argument("file", type=Path, metavar="FILE")
     verify.set_defaults(command=_verify)
@@ -91,7 +74,10 @@ def _summary(record: RunRecord, result: Result) -> dict:
 
 def _table(options: argparse.Namespace) -> int:
     """Prints the tables of the dashboard as Markdown; results that may not be compared are refused with the reason."""
-    records = {record.checkpoint: record for record in map(load, options.files)}
+    found = [load(file) for file in options.files]
+    records = {record.checkpoint: record for record in found}
+    if len(records) < len(found):
+        raise UserError("Two of the files are of one checkpoint; give one file for each.")
     print("\n\n".join(markdown(records, direction) for direction in DIRECTIONS))
     return 0
 

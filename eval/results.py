@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from clap.command_line import check_destination
 from clap.data.records import PROVENANCES
 from clap.errors import UserError
 from clap.languages import CODES
@@ -72,13 +73,6 @@ def _lines(value: Any) -> str:
     if isinstance(value, tuple):
         return "[\n" + ",\n".join(_compact(item) for item in value) + "\n]"
     return _compact(value)
-
-
-def check_destination(path: Path) -> None:
-    """Raise UserError when a result cannot be written to `path`: its folder is missing, or it is a folder itself."""
-    if path.is_dir() or not path.parent.is_dir():
-        reason = "is a folder" if path.is_dir() else "lies in a folder that does not exist"
-        raise UserError(f"{str(path)!r} {reason}; name a file in an existing folder.")
 
 
 def save(record: RunRecord, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ def evaluate(
         split="+".join(sorted({clip.split for clip in clips})),
         protocol=PROTOCOL,
         code_version=clap.__version__,
-        created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         captions={language: dict(q.captions) for language, q in qrels.items()},
         results=tuple(results),
     )

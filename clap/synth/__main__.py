@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clap.command_line import Parser, positive, run
 from clap.data.records import Clip, read_jsonl
 from clap.errors import UserError
 from clap.synth.plan import POOL, SPLITS, plan
@@ -43,15 +44,15 @@ def _sheet(options: argparse.Namespace) -> None:
     save_grid(options.out, rows, columns=2)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m clap.synth", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m clap.synth", description=__doc__)
     commands = parser.add_subparsers(required=True)
     gallery = commands.add_parser("gallery", help="render the clips of the gallery and clips.jsonl")
     gallery.add_argument("--out", type=Path, required=True)
     gallery.add_argument("--split", choices=list(SPLITS))
     gallery.set_defaults(run=_gallery)
     pool = commands.add_parser("pool", help="render clips for training only")
-    pool.add_argument("--count", type=int, required=True)
+    pool.add_argument("--count", type=positive, required=True)
     pool.add_argument("--out", type=Path, required=True)
     pool.set_defaults(run=_pool)
     sheet = commands.add_parser("sheet", help="draw spectrograms of every variant of a class")
@@ -63,13 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0, or 2 after one sentence on standard error for what the caller got wrong."""
-    options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return run(_parser(), lambda options: options.run(options), arguments)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from clap.languages import ENGLISH, LANGUAGES, get_language
 from clap.search import MAX_QUERY_CHARACTERS, Searcher, query_language, require_query
 from clap.ui.clip_list import ClipList, rows
 from clap.ui.examples import Examples
+from clap.ui.sound_field import SoundField
 
 TOP_CLIPS = 10
 TOP_CAPTIONS = 5
@@ -137,8 +138,8 @@ def _query_fields() -> tuple[gr.Textbox, gr.Dropdown, gr.Button]:
     return query, language, gr.Button("Search", variant="primary", scale=1, min_width=120, elem_id="search")
 
 
-def _sound_field() -> tuple[gr.Audio, gr.HTML]:
-    sound = gr.Audio(
+def _sound_field() -> tuple[SoundField, gr.HTML]:
+    sound = SoundField(
         sources=["microphone", "upload"],
         type="filepath",
         label="…or record or upload a sound",
