@@ -33,7 +33,10 @@ def search(args: argparse.Namespace) -> None:
     language = query_language(args.query, args.language)
     searcher = Searcher(load_encoder(args.checkpoint), load_dataset("gallery"))
     say(f"{args.checkpoint}, query in {language}")
-    for hit in searcher.by_text(args.query, language, args.top):
+    before, hits = searcher.encoder.truncated, searcher.by_text(args.query, language, args.top)
+    if searcher.encoder.truncated > before:
+        say("The query is longer than the text encoder takes; only its beginning was read.")
+    for hit in hits:
         row = {"rank": hit.rank, "clip": hit.clip.id, "score": round(float(hit.score), 4), "caption": hit.caption}
         print(json.dumps(row, ensure_ascii=False) if args.json else "{rank:>3}  {score:.3f}  {clip}  {caption}".format(**row))
 

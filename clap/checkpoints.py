@@ -28,7 +28,10 @@ Config = TypeVar("Config")
 
 @dataclass(frozen=True)
 class Card:
-    """What a checkpoint says of itself. `languages` are FLORES-200 codes; `made` tells command, seed, data hash and minutes."""
+    """What a checkpoint says of itself. `languages` are FLORES-200 codes; `made` tells command, seed, data hash and minutes.
+
+    `sha256` is that of the weights, the fingerprint under which results and indexes are kept.
+    """
 
     name: str
     title: str
@@ -38,6 +41,7 @@ class Card:
     trained_on: str
     made: dict[str, Any]
     sha256: str
+    tokenizer_sha256: str
     folder: Path
 
     @property
@@ -82,9 +86,12 @@ def sha256_of(path: Path) -> str:
 
 
 def read_card(folder: Path) -> Card:
-    """The card of a checkpoint folder."""
-    data = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    return Card(**{**data, "languages": tuple(data["languages"]), "folder": folder})
+    """The card of a checkpoint folder; raises UserError for one that is no JSON or lacks an entry."""
+    try:
+        data = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        return Card(**{**data, "languages": tuple(data["languages"]), "folder": folder})
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder.name}/{CARD} is no card of a checkpoint ({error}); fetch the checkpoint again.") from error
 
 
 def available(folder: Path = SHIPPED) -> list[Card]:
@@ -125,7 +132,10 @@ def load_encoder(name: str, folder: Path = SHIPPED) -> Encoder:
     from clap.model.clap import ClapEncoder
 
     card = get_card(name, folder)
-    found = sha256_of(card.folder / WEIGHTS)
-    if found != card.sha256:
-        raise UserError(f"The weights of {name!r} have SHA-256 {found[:12]}…, its card says {card.sha256[:12]}…; fetch it again.")
-    return ClapEncoder(card.name, found, load_clap(card.folder))
+    for part, expected in ((WEIGHTS, card.sha256), (TOKENIZER, card.tokenizer_sha256)):
+        if not (card.folder / part).is_file():
+            raise UserError(f"Checkpoint {name!r} lacks its {part}; fetch it again.")
+        found = sha256_of(card.folder / part)
+        if found != expected:
+            raise UserError(f"{part} of {name!r} has SHA-256 {found[:12]}…, its card says {expected[:12]}…; fetch it again.")
+    return ClapEncoder(card.name, card.sha256, load_clap(card.folder))

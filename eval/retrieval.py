@@ -42,9 +42,12 @@ def evaluate(
     report(f"{encoder.name}: {len(clips)} clips")
     clip_vectors = _embed(encoder, (encoder.embed_audio([load_waveform(c.path) for c in batch]) for batch in _batches(clips)), len(clips))
     results: list[Result] = []
+    before = getattr(encoder, "truncated", 0)
     for language in languages:
         report(f"{encoder.name}: captions in {get_language(language).name}")
         results += _judge(encoder, dataset, language, qrels[language], clip_vectors)
+    if getattr(encoder, "truncated", 0) > before:
+        report(f"{encoder.name}: {encoder.truncated - before} captions were longer than the text encoder takes and were cut")
     return RunRecord(
         checkpoint=encoder.name,
         fingerprint=encoder.fingerprint,

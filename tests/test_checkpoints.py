@@ -21,6 +21,7 @@ def write_card(folder, name, **change):
         "trained_on": "nothing",
         "made": {},
         "sha256": "0" * 64,
+        "tokenizer_sha256": "",
     }
     (folder / CARD).write_text(json.dumps({**card, **change}))
 
@@ -52,6 +53,16 @@ def test_registry(tmp_path):
     assert [card.name for card in available(tmp_path)] == ["a", "b"]
     with pytest.raises(UserError, match="Unknown checkpoint 'x'; the checkpoints are a, b"):
         get_card("x", tmp_path)
+
+
+def test_a_broken_card_and_missing_weights_are_sentences(tmp_path):
+    (tmp_path / "a").mkdir()
+    write_card(tmp_path / "a", "a")
+    with pytest.raises(UserError, match="lacks its model.safetensors"):
+        load_encoder("a", tmp_path)
+    (tmp_path / "a" / CARD).write_text("{")
+    with pytest.raises(UserError, match="a/card.json is no card"):
+        available(tmp_path)
 
 
 def test_weights_other_than_the_cards_are_refused(tmp_path):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from clap.config import SonarConfig
+from clap.errors import UserError
 from clap.languages import CODES, ENGLISH
 
 TOKENIZER_PAD = 0
@@ -41,6 +42,28 @@ def build_decoder(config: SonarConfig) -> nn.Module:
     from sonar.models.sonar_text import SonarTextDecoderConfig, SonarTextDecoderFactory
 
     return SonarTextDecoderFactory(SonarTextDecoderConfig(**_decoder_fields(config))).create_model()
+
+
+RELEASED_ENCODER, RELEASED_DECODER = "text_sonar_basic_encoder", "text_sonar_basic_decoder"
+"""sonar-space's own cards of the released weights (CC-BY-NC)."""
+
+
+def load_released(card: str = RELEASED_ENCODER) -> tuple[nn.Module, Any]:
+    """The released SONAR text encoder or decoder and its tokenizer, by card; downloaded once into fairseq2's cache.
+
+    Raises UserError when there is no such card or it cannot be downloaded.
+    """
+    import sonar  # noqa: F401 - registers the cards
+    from fairseq2.assets import AssetDownloadError
+    from fairseq2.data.tokenizers import TokenizerNotKnownError, load_tokenizer
+    from fairseq2.models import ModelNotKnownError, load_model
+
+    try:
+        return load_model(card, device=torch.device("cpu")), load_tokenizer(card)
+    except (ModelNotKnownError, TokenizerNotKnownError) as error:
+        raise UserError(f"sonar-space knows no card {card!r}; the released ones are {RELEASED_ENCODER} and {RELEASED_DECODER}.") from error
+    except AssetDownloadError as error:
+        raise UserError(f"The released SONAR weights of {card!r} cannot be downloaded: {error}") from error
 
 
 def _shared(config: SonarConfig) -> dict[str, Any]:

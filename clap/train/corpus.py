@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ RELATION_SHARES = {"single": 0.45, "sequence": 0.18, "simultaneous": 0.12, "back
 SENTENCE_SHARE = 0.4
 """How many of the samples are free sentences and captions; the rest are drafts from templates."""
 HELD_OUT_EVERY = 20
-"""Every twentieth free sentence is never trained on."""
+"""Every twentieth free sentence is never translated in training; only the tokenizer has seen it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def samples(lexicon: Lexicon, rng: np.random.Generator) -> Iterator[ParallelText
 
 
 def tokenizer_lines(lexicon: Lexicon) -> Iterator[str]:
-    """Every normalised string of the corpus once, all languages: what the SentencePiece model is trained on."""
+    """Every normalised entry of the lexicon and every free sentence, all languages: what the SentencePiece model is trained on."""
     for code in CODES:
         for entry in lexicon.classes[code].values():
             yield from (normalize_caption(text) for kind in ("clauses", "phrases") for text in entry[kind])
@@ -76,6 +78,12 @@ def tokenizer_lines(lexicon: Lexicon) -> Iterator[str]:
 
 def _normalised(sentence: dict) -> ParallelText:
     return ParallelText({code: normalize_caption(sentence[code]) for code in CODES})
+
+
+def corpus_hash(lexicon: Lexicon) -> str:
+    """SHA-256 over all that is translated in training, in every language."""
+    parts = [lexicon.classes, lexicon.templates, [text.by_language for text in free_texts(lexicon)]]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
 
 Row = tuple[str, str, str, str]

@@ -39,6 +39,7 @@ def publish(run: Path, name: str, kind: str, about: dict[str, Any], folder: Path
     if (run / "data").is_file():
         made["data_sha256"] = (run / "data").read_text()
     card = {"name": name, "kind": kind, "languages": languages, "made": made, "sha256": sha256_of(out / WEIGHTS), **about}
+    card["tokenizer_sha256"] = sha256_of(out / TOKENIZER) if (out / TOKENIZER).is_file() else ""
     (out / CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return out
 

@@ -98,6 +98,7 @@ def train(out: Path, plan: SonarTraining = SonarTraining(), config: SonarConfig 
     if not tokenizer_path.exists():
         train_tokenizer(tokenizer_path, config.vocab_size - 1 - len(CODES) - sonar.CONTROL_TOKENS)
     tokenizer = sonar.load_tokenizer(tokenizer_path)
+    (out / "data").write_text(corpus.corpus_hash(load_lexicon()))
     torch.manual_seed(plan.seed)
     model = Translator(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)

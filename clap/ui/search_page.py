@@ -58,10 +58,12 @@ class SearchPage:
         try:
             text = require_query(query or "")
             code = query_language(text, None if language == AUTOMATIC else language)
+            before = self._cut()
             found = [column.searcher.by_text(text, code, TOP_CLIPS) for column in self.columns]
         except UserError as error:
             return self._refused(error)
-        return [_text_note(code, language == AUTOMATIC), *({"clips": rows(hits, self.clips_dir)} for hits in found)]
+        note = _text_note(code, language == AUTOMATIC, cut=self._cut() > before)
+        return [note, *({"clips": rows(hits, self.clips_dir)} for hits in found)]
 
     def search_audio(self, path: str | None, language: str) -> list[Any]:
         """Captions and clips for a sound file; `auto` shows captions in English. No file changes nothing."""
@@ -95,8 +97,12 @@ class SearchPage:
         known = language == AUTOMATIC or any(language == one.code for one in LANGUAGES)
         return [query, language if known else AUTOMATIC, *self.search_text(query, language)]
 
+    def _cut(self) -> int:
+        """How many texts the encoders that count them have cut so far."""
+        return sum(getattr(column.searcher.encoder, "truncated", 0) for column in self.columns)
+
     def _refused(self, error: UserError) -> list[Any]:
-        return [_message(escape(str(error)), wrong=True), *({} for _ in self.columns)]
+        return [_message(escape(str(error)), wrong=True), *[gr.skip()] * len(self.columns)]
 
 
 def build_page(blocks: gr.Blocks, columns: Sequence[Column], clips_dir: Path) -> None:
@@ -209,10 +215,11 @@ def _picked(event: gr.EventData) -> list[str]:
     return [str(event.query), AUTOMATIC]
 
 
-def _text_note(code: str, detected: bool) -> str:
+def _text_note(code: str, detected: bool, cut: bool = False) -> str:
+    end = " Only the beginning of your description was read: it is longer than the text encoder takes." if cut else ""
     if detected:
-        return _message(f"Language detected: {_endonym(code)}. If that is wrong, choose yours above.")
-    return _message(f"Searched in {_endonym(code)}.")
+        return _message(f"Language detected: {_endonym(code)}. If that is wrong, choose yours above.{end}")
+    return _message(f"Searched in {_endonym(code)}.{end}")
 
 
 def _message(html: str, wrong: bool = False) -> str:

@@ -5,6 +5,7 @@ import torch
 from fairseq2.data.tokenizers import VocabularyInfo
 from sonar.inference_pipelines.text import TextToEmbeddingModelPipeline
 
+from clap.errors import UserError
 from clap.languages import CODES
 from clap.model import sonar
 from clap.presets import sonar_basic
@@ -74,6 +75,28 @@ def test_translation_gives_one_text_each(encoder, tokenizer, tiny_text):
 def test_similarity_is_one_for_the_same_text_in_the_same_language(encoder, tokenizer):
     same, other = sonar.similarities(encoder, tokenizer, ["rain", "rain"], CODES[0], ["rain", "a man speaks"], CODES[0])
     assert same == pytest.approx(1, abs=1e-5) and other < 0.999
+
+
+def test_released_weights_without_a_network_are_a_sentence(monkeypatch):
+    """What sonar-space's card names is asked for, model and tokenizer; the network is a stand-in that is down."""
+    import fairseq2.models
+    from fairseq2.assets import AssetDownloadError
+
+    asked = []
+
+    def down(card, **_):
+        asked.append(card)
+        raise AssetDownloadError(card, "Address is not reachable.")
+
+    monkeypatch.setattr(fairseq2.models, "load_model", down)
+    with pytest.raises(UserError, match="cannot be downloaded.*not reachable"):
+        sonar.load_released()
+    assert asked == ["text_sonar_basic_encoder"]
+
+
+def test_an_unknown_card_names_the_released_ones():
+    with pytest.raises(UserError, match="no card 'nope'.*text_sonar_basic_encoder"):
+        sonar.load_released("nope")
 
 
 @pytest.mark.slow
