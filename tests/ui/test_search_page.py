@@ -1,3 +1,4 @@
+import gradio as gr
 import numpy as np
 import pytest
 
@@ -29,7 +30,7 @@ def test_a_bad_sound_is_a_sentence_and_the_page_goes_on(page, tone_world, tmp_pa
     message, shown = page.search_audio(str(tone_world.write_wav(tmp_path / "sound.wav", samples, rate_hz)), "auto")
     assert 'role="alert"' in message
     assert sentence in message
-    assert shown == {}
+    assert shown == gr.skip()
     assert page.search_text("a dog barks", "auto")[1]["clips"][0]["id"] == "dog-0"
 
 
