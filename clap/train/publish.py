@@ -34,7 +34,7 @@ def publish(run: Path, name: str, kind: str, about: dict[str, Any], folder: Path
     save_weights(out / WEIGHTS, state, config, half=True)
     if (run / TOKENIZER).is_file():
         shutil.copyfile(run / TOKENIZER, out / TOKENIZER)
-    languages = [get_language(code).code for code in about.pop("languages")]
+    languages = [get_language(code).code for code in about.pop("languages") if kind != "ced"]
     made = {"command": about.pop("command"), "seed": about.pop("seed"), "minutes": minutes_of(run)}
     if (run / "data").is_file():
         made["data_sha256"] = (run / "data").read_text()
