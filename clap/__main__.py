@@ -1,4 +1,4 @@
-"""The command line: `python -m clap search | embed-audio | embed-text | checkpoints`.
+"""The command line: `python -m clap search | embed-audio | embed-text | checkpoints | datasets | doctor | convert`.
 
 Data goes to standard output, progress to standard error; what the caller got wrong is one sentence and exit status 2.
 """
@@ -90,26 +90,19 @@ def embed_text(args: argparse.Namespace) -> None:
     save_embeddings(args.out, lines, embeddings)
 
 
-def checkpoints(args: argparse.Namespace) -> None:
-    """List the checkpoints at hand."""
-    from clap.checkpoints import available
-
-    for card in available():
-        row = {"name": card.name, "title": card.title, "languages": list(card.languages), "bytes": card.size_bytes, "licence": card.licence}
-        line = f"{card.name:<22} {card.size_bytes / 1e6:6.1f} MB  {card.licence}  {card.title}"
-        print(json.dumps(row, ensure_ascii=False) if args.json else line)
-
-
 def parser() -> Parser:
     """The parser of all commands."""
+    from clap import checkpoints_command, doctor
+    from clap.data import cards, pack
+    from clap.model import interop
+
     root = Parser(prog="python -m clap", description="Multilingual audio-text retrieval.")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, checkpoint: bool = True) -> argparse.ArgumentParser:
+    def command(name: str, run: Any) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=(run.__doc__ or "").splitlines()[0])
         made.set_defaults(run=run)
-        if checkpoint:
-            made.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help=f"default {DEFAULT_CHECKPOINT}")
+        made.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help=f"default {DEFAULT_CHECKPOINT}")
         return made
 
     one = command("search", search)
@@ -123,7 +116,8 @@ def parser() -> Parser:
     three = command("embed-text", embed_text)
     three.add_argument("--language", required=True)
     three.add_argument("--out", type=Path, required=True)
-    command("checkpoints", checkpoints, checkpoint=False).add_argument("--json", action="store_true")
+    for module in (checkpoints_command, cards, doctor, interop, pack):
+        module.add_parser(commands)
     return root
 
 

@@ -1,36 +1,52 @@
-"""The registry of checkpoints and the one door to their weights.
+"""The registry of checkpoints: what there is, by name, and the one door to an Encoder.
 
-A checkpoint is a folder: `model.safetensors` (weights, with the configuration in its metadata), `sentencepiece.model`
-and `card.json` (what it is, what it was trained on, how it was made, the weights' SHA-256).
+A checkpoint is a folder: `model.safetensors` (weights, with the configuration in its metadata), the tokenizer's file and
+`card.json` (what it is, what it was trained on, how it was made, the weights' SHA-256). Folders lie in `assets/checkpoints`
+and in `clap.cache.checkpoints_folder()`. Either place may hold a `catalogue.jsonl`, one line a checkpoint that lies
+elsewhere: a folder of one's own, the paper's weights to be fetched, or another system that its own package loads.
+docs/checkpoints.md tells how to use and write all of it.
 """
 
 from __future__ import annotations
 
-import hashlib
+import difflib
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from clap.config import ClapConfig, from_dict, to_dict
+from clap.cache import checkpoints_folder
 from clap.errors import UserError
+from clap.languages import get_language
+from clap.weights import TOKENIZER, WEIGHTS, sha256_of
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from clap.embed import Encoder
-    from clap.model.clap import Clap
 
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "checkpoints"
-WEIGHTS, TOKENIZER, CARD = "model.safetensors", "sentencepiece.model", "card.json"
-Config = TypeVar("Config")
+CARD, CATALOGUE = "card.json", "catalogue.jsonl"
+OWN, RELEASED = "clap", "ml-clap"
+PACKAGES = {"laion-clap": "transformers", "ms-clap": "msclap", "glap": "glap_model"}
+SYSTEMS = tuple(PACKAGES)
+KINDS = (OWN, RELEASED, *SYSTEMS)
+"""A folder of this project, weights of the paper to be converted into one, and systems behind their own packages."""
+NEEDED = {
+    OWN: (),
+    RELEASED: ("source", "tokenizer_source", "preset"),
+    **dict.fromkeys(SYSTEMS, ("source",)),
+}
+"""What a catalogue's line of each kind must have beside what every card has."""
 
 
 @dataclass(frozen=True)
 class Card:
     """What a checkpoint says of itself. `languages` are FLORES-200 codes; `made` tells command, seed, data hash and minutes.
 
-    `sha256` is that of the weights, the fingerprint under which results and indexes are kept.
+    `sha256` is that of the weights, the fingerprint under which results and indexes are kept; empty until they are here.
+    `source` is the address of weights to be fetched, or what a system's own package loads; `tokenizer_source` likewise.
+    `preset` is the configuration of released weights, and `bytes` their size where it is known before they are here.
     """
 
     name: str
@@ -39,103 +55,177 @@ class Card:
     languages: tuple[str, ...]
     licence: str
     trained_on: str
-    made: dict[str, Any]
-    sha256: str
-    tokenizer_sha256: str
     folder: Path
+    made: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    tokenizer_sha256: str = ""
+    source: str = ""
+    tokenizer_source: str = ""
+    preset: str = ""
+    bytes: int | None = None
 
     @property
-    def size_bytes(self) -> int:
-        """Size of the weights file."""
-        return (self.folder / WEIGHTS).stat().st_size
+    def present(self) -> bool:
+        """Whether the weights are on this machine; another system's package alone knows, and is asked when it is loaded."""
+        return (self.folder / WEIGHTS).is_file()
 
-
-def save_weights(path: Path, state: dict[str, Tensor], config: Any, half: bool = False) -> Path:
-    """Write a state dict as safetensors with its configuration inside, through a temporary name; `half` stores float16."""
-    import torch
-    from safetensors.torch import save_file
-
-    small = {key: value.half() if half and value.dtype == torch.float32 else value for key, value in state.items()}
-    partial = path.with_suffix(".part")
-    save_file({key: value.contiguous().clone() for key, value in small.items()}, partial, {"config": json.dumps(to_dict(config))})
-    partial.replace(path)
-    return path
-
-
-def load_weights(path: Path, kind: type[Config]) -> tuple[dict[str, Tensor], Config]:
-    """A state dict in float32 and its configuration; raises UserError for a file that is cut short or holds no configuration."""
-    import torch
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in list(file.keys())}
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path.name} cannot be read as safetensors ({error}); fetch or train it again.") from error
-    if "config" not in metadata:
-        raise UserError(f"{path.name} holds no configuration, so the model it belongs to is unknown.")
-    full = {key: value.float() if value.dtype == torch.float16 else value for key, value in state.items()}
-    return full, from_dict(kind, json.loads(metadata["config"]))
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    @property
+    def size_bytes(self) -> int | None:
+        """Size of the weights, in bytes; None when they are not here and nobody said."""
+        return (self.folder / WEIGHTS).stat().st_size if self.present else self.bytes
 
 
 def read_card(folder: Path) -> Card:
     """The card of a checkpoint folder; raises UserError for one that is no JSON or lacks an entry."""
     try:
-        data = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        return Card(**{**data, "languages": tuple(data["languages"]), "folder": folder})
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder.name}/{CARD} is no card of a checkpoint ({error}); fetch the checkpoint again.") from error
+        return _card(_object((folder / CARD).read_text(encoding="utf-8")), folder)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder.name}/{CARD} is no card of a checkpoint ({_told(error)}); fetch the checkpoint again.") from error
+
+
+def read_catalogue(path: Path) -> list[Card]:
+    """The checkpoints that a catalogue names, one JSON object a line; raises UserError with the line that is wrong.
+
+    A line of kind "clap" has `name`, `folder` and whatever its card lacks or says otherwise; the others have all that a card says.
+    """
+    cards: dict[str, Card] = {}
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            card = card_of_line(_object(line), path.parent)
+            if card.name in cards:
+                raise ValueError(f"{card.name} stands in a line before")
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"{path}, line {number}: no entry of a checkpoint ({_told(error)}); correct or remove the line.") from error
+        cards[card.name] = card
+    return list(cards.values())
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as UTF-8 text ({_told(error)}); correct or remove it.") from error
+
+
+def _object(text: str) -> dict[str, Any]:
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError("it must be a JSON object")
+    return data
+
+
+def _told(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).rstrip(".")
+
+
+def card_of_line(data: dict[str, Any], home: Path) -> Card:
+    """The card of one entry of the catalogue in the folder `home`; raises ValueError for one that is wrong."""
+    kind = data.get("kind", OWN)
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}, the kinds are {', '.join(KINDS)}")
+    _require_entries(data, ("name", "folder") if kind == OWN else NEEDED[kind])
+    if kind != OWN:
+        return _card(data, checkpoints_folder() / str(data["name"]))
+    folder = home / Path(data["folder"]).expanduser()
+    own = _object((folder / CARD).read_text(encoding="utf-8")) if (folder / CARD).is_file() else {}
+    merged = {"kind": OWN, **own, **{key: value for key, value in data.items() if key != "folder"}}
+    _require_entries(merged, ("sha256",))
+    return _card(merged, folder)
+
+
+def _require_entries(data: dict[str, Any], names: Sequence[str]) -> None:
+    missing = [name for name in names if data.get(name) in (None, "")]
+    if missing:
+        raise ValueError(f"it lacks {', '.join(missing)}")
+
+
+def _card(data: dict[str, Any], folder: Path) -> Card:
+    unknown = sorted(set(data) - {one.name for one in fields(Card)} | set(data) & {"folder"})
+    if unknown:
+        raise ValueError(f"unknown entries {', '.join(unknown)}")
+    _require_entries(data, ("name", "title", "kind", "languages", "licence", "trained_on"))
+    _require_name(data["name"])
+    return Card(**{**data, "languages": tuple(get_language(code).code for code in data["languages"]), "folder": folder})
+
+
+def _require_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", str(name), re.ASCII):
+        raise UserError(f"{name!r} cannot be a checkpoint's name: letters, digits, '.', '_' and '-', a letter or digit first.")
+
+
+def catalogue(places: Sequence[Path] | None = None) -> list[Card]:
+    """Every checkpoint that can be named, in order of name: shipped, fetched, one's own, and those to be fetched.
+
+    `places` are the folders to look in. Raises UserError where two checkpoints have one name; only a folder takes the place of
+    the line that names it, or that its weights were fetched by.
+    """
+    found: dict[str, Card] = {}
+    for place in places if places is not None else (SHIPPED, checkpoints_folder()):
+        for card in (*listed(place), *available(place)):
+            before = found.get(card.name, card)
+            if before != card and (before.folder != card.folder or before.kind in SYSTEMS):
+                raise UserError(f"Two checkpoints are called {card.name!r}, one of them in {place}; rename or remove that one.")
+            found[card.name] = card
+    return sorted(found.values(), key=lambda card: card.name)
+
+
+def listed(place: Path) -> list[Card]:
+    """The checkpoints in the catalogue of a folder; none where it has no catalogue."""
+    return read_catalogue(place / CATALOGUE) if (place / CATALOGUE).is_file() else []
 
 
 def available(folder: Path = SHIPPED) -> list[Card]:
-    """The CLAP checkpoints at hand, in order of name."""
-    return [card for card in map(read_card, sorted(path.parent for path in folder.glob(f"*/{CARD}"))) if card.kind == "clap"]
+    """The CLAP checkpoints whose folders lie in `folder`, in order of name: by default those the repository carries."""
+    return [card for card in map(read_card, sorted(path.parent for path in folder.glob(f"*/{CARD}"))) if card.kind == OWN]
 
 
-def get_card(name: str, folder: Path = SHIPPED) -> Card:
-    """The card of a named checkpoint; raises UserError with the names there are."""
-    cards = {card.name: card for card in available(folder)}
-    if name not in cards:
-        raise UserError(f"Unknown checkpoint {name!r}; the checkpoints are {', '.join(cards) or 'none'}.")
-    return cards[name]
+def get_card(name: str, folder: Path | None = None) -> Card:
+    """The card of a named checkpoint, looked for in `folder` or everywhere; raises UserError with the closest names."""
+    cards = {card.name: card for card in catalogue(None if folder is None else (folder,))}
+    if name in cards:
+        return cards[name]
+    close = difflib.get_close_matches(name, cards, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"the checkpoints are {', '.join(cards) or 'none'}."
+    raise UserError(f"Unknown checkpoint {name!r}; {hint}")
 
 
-def load_strictly(model: nn.Module, state: dict[str, Tensor], name: str) -> None:
-    """Load a state dict whose keys and shapes must be the model's; raises UserError naming what does not fit."""
-    wanted = model.state_dict()
-    wrong = sorted(set(wanted) ^ set(state)) or sorted(key for key in wanted if wanted[key].shape != state[key].shape)
-    if wrong:
-        raise UserError(f"The weights of {name!r} do not fit their configuration: {len(wrong)} keys differ, the first {wrong[0]}.")
-    model.load_state_dict(state)
+def require_language(card: Card, language: str) -> None:
+    """Raise UserError for a query language that a checkpoint's text encoder cannot read."""
+    if card.kind in SYSTEMS and language not in card.languages:
+        raise UserError(f"{card.title} reads {', '.join(card.languages)} only, not {language}.")
 
 
-def load_clap(folder: Path) -> tuple[Clap, Any]:
-    """Model in evaluation mode and tokenizer of a checkpoint folder; every key must fit."""
-    from clap.model.clap import Clap
-    from clap.model.sonar import load_tokenizer
-
-    state, config = load_weights(folder / WEIGHTS, ClapConfig)
-    model = Clap(config)
-    load_strictly(model, state, folder.name)
-    return model.eval(), load_tokenizer(folder / TOKENIZER)
-
-
-def load_encoder(name: str, folder: Path = SHIPPED) -> Encoder:
-    """The Encoder of a named checkpoint; raises UserError when the name is unknown or the weights differ from their card."""
-    from clap.model.clap import ClapEncoder
-
-    card = get_card(name, folder)
+def verify(card: Card) -> None:
+    """Raise UserError when a checkpoint's files are missing or are not those its card was written for."""
     for part, expected in ((WEIGHTS, card.sha256), (TOKENIZER, card.tokenizer_sha256)):
+        if not expected and part == TOKENIZER:
+            continue
         if not (card.folder / part).is_file():
-            raise UserError(f"Checkpoint {name!r} lacks its {part}; fetch it again.")
+            raise UserError(f"Checkpoint {card.name!r} lacks its {part}; fetch it again.")
         found = sha256_of(card.folder / part)
         if found != expected:
-            raise UserError(f"{part} of {name!r} has SHA-256 {found[:12]}…, its card says {expected[:12]}…; fetch it again.")
+            raise UserError(f"{part} of {card.name!r} has SHA-256 {found[:12]}…, its card says {expected[:12]}…; fetch or add it again.")
+
+
+def load_encoder(name: str, folder: Path | None = None) -> Encoder:
+    """The Encoder of a named checkpoint, fetched first where it must be.
+
+    Raises UserError when the name is unknown, the weights differ from their card, cannot be fetched, or need a package
+    that is not installed.
+    """
+    card = get_card(name, folder)
+    if card.kind in SYSTEMS:
+        from clap import systems
+
+        return systems.load(card.kind, card.name, card.source)
+    if card.kind == RELEASED:
+        from clap.released import fetch
+
+        card = fetch(card)
+    verify(card)
+    from clap.model.clap import ClapEncoder
+    from clap.weights import load_clap
+
     return ClapEncoder(card.name, card.sha256, load_clap(card.folder))

@@ -1,9 +1,12 @@
-"""Configurations: frozen, typed, and carried inside every checkpoint. Unknown keys are refused."""
+"""Configurations: frozen, typed, and carried inside every checkpoint. Unknown keys are refused.
+
+A tower's configuration names its `kind`, which stored data carries beside its values; CLAP takes either kind of each tower.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any, TypeVar, get_type_hints
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from clap.errors import UserError
 
@@ -17,6 +20,7 @@ class CedConfig:
     `target_frames` is the chunk length in frames of 10 ms; the dropouts act in training only (paper, section 3.2).
     """
 
+    kind: ClassVar[str] = "ced"
     embed_dim: int = 768
     depth: int = 12
     num_heads: int = 12
@@ -32,14 +36,35 @@ class CedConfig:
 
 
 @dataclass(frozen=True)
+class SonarSpeechConfig:
+    """SONAR's speech encoder (Duquenne et al. 2023): w2v-BERT's conformer under a decoder that pools it into one vector.
+
+    The defaults are sonar-space's `english`; its other languages have six pooler layers. `num_heads`, `ffn_inner_dim` serve both parts.
+    `chunk_frames`, in frames of 10 ms, is what the conformer sees at once: 30 s, the longest clip of Clotho.
+    """
+
+    kind: ClassVar[str] = "sonar-speech"
+    model_dim: int = 1024
+    num_encoder_layers: int = 24
+    num_pooler_layers: int = 3
+    num_heads: int = 16
+    ffn_inner_dim: int = 4096
+    conv_kernel: int = 31
+    chunk_frames: int = 3000
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
 class SonarConfig:
     """SONAR's text encoder and decoder (Duquenne et al. 2023), in the terms of sonar-space's own configurations.
 
     `vocab_size` counts SentencePiece pieces, the pad symbol, the language tokens and NLLB's three control tokens.
     `pad_idx` is the one SONAR counts positions with: 1 in the released model, whose tokenizer nevertheless pads with 0.
     `max_seq_len` is in tokens, before the offset that fairseq's positions add.
+    `token_languages` names the list that the tokenizer's language tokens follow: the "eight", or "nllb", the released SONAR's 202.
     """
 
+    kind: ClassVar[str] = "sonar"
     model_dim: int = 1024
     num_encoder_layers: int = 24
     num_decoder_layers: int = 24
@@ -49,29 +74,53 @@ class SonarConfig:
     vocab_size: int = 256206
     pad_idx: int = 1
     dropout: float = 0.1
+    token_languages: str = "eight"
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """BERT (Devlin et al. 2019) over lower-cased English; the defaults are `bert-base-uncased`. `max_seq_len` is in tokens."""
+
+    kind: ClassVar[str] = "bert"
+    model_dim: int = 768
+    num_layers: int = 12
+    num_heads: int = 12
+    ffn_inner_dim: int = 3072
+    max_seq_len: int = 512
+    vocab_size: int = 30522
+    dropout: float = 0.1
 
 
 @dataclass(frozen=True)
 class ClapConfig:
     """Two towers, two projections into `joint_dim`, one temperature (paper, section 2)."""
 
-    audio: CedConfig = field(default_factory=CedConfig)
-    text: SonarConfig = field(default_factory=SonarConfig)
+    audio: CedConfig | SonarSpeechConfig = field(default_factory=CedConfig)
+    text: SonarConfig | BertConfig = field(default_factory=SonarConfig)
     joint_dim: int = 1024
     temperature: float = 0.07
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain JSON data."""
-    return asdict(config)
+    """A configuration as plain JSON data; the towers in it carry their `kind`."""
+    values = {item.name: getattr(config, item.name) for item in fields(config)}
+    return {key: {"kind": value.kind, **to_dict(value)} if is_dataclass(value) else value for key, value in values.items()}
 
 
 def from_dict(kind: type[Config], data: dict[str, Any]) -> Config:
-    """A configuration of `kind` from plain data; raises UserError on unknown keys, with the list of valid ones."""
+    """A configuration of `kind` from plain data; raises UserError on unknown keys and kinds of tower, with the list of valid ones."""
     hints = get_type_hints(kind)
-    valid = [f.name for f in fields(kind)]
+    valid = [item.name for item in fields(kind)]
     unknown = sorted(set(data) - set(valid))
     if unknown:
         raise UserError(f"{kind.__name__} has no {', '.join(map(repr, unknown))}; its keys are {', '.join(valid)}.")
-    values = {key: from_dict(hints[key], value) if is_dataclass(hints[key]) else value for key, value in data.items()}
-    return kind(**values)
+    return kind(**{key: _tower(key, get_args(hints[key]), value) if get_args(hints[key]) else value for key, value in data.items()})
+
+
+def _tower(name: str, choices: tuple[type, ...], data: dict[str, Any]) -> Any:
+    """One of `choices` by the data's `kind`; data without one, as the first checkpoints have, is of the first."""
+    kinds = {choice.kind: choice for choice in choices}
+    kind = data.get("kind", choices[0].kind)
+    if kind not in kinds:
+        raise UserError(f"ClapConfig has no {name} tower of kind {kind!r}; the kinds are {', '.join(kinds)}.")
+    return from_dict(kinds[kind], {key: value for key, value in data.items() if key != "kind"})

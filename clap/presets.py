@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from clap.config import CedConfig, ClapConfig, SonarConfig
+from clap.config import BertConfig, CedConfig, ClapConfig, SonarConfig, SonarSpeechConfig
 from clap.errors import UserError
 
 
@@ -36,7 +36,7 @@ def ced_compact() -> CedConfig:
 
 def sonar_basic() -> SonarConfig:
     """The released SONAR text encoder and decoder."""
-    return SonarConfig()
+    return SonarConfig(token_languages="nllb")
 
 
 def sonar_compact() -> SonarConfig:
@@ -47,10 +47,38 @@ def sonar_compact() -> SonarConfig:
     )  # fmt: skip
 
 
+def sonar_speech() -> SonarSpeechConfig:
+    """SONAR's English speech encoder, 658 M parameters."""
+    return SonarSpeechConfig()
+
+
+def bert_base() -> BertConfig:
+    """The encoder of bert-base-uncased, 109 M parameters."""
+    return BertConfig()
+
+
 def ml_clap() -> ClapConfig:
     """The paper's model: CED-Base and SONAR, 25 % patch dropout in time and frequency (section 3.2)."""
     audio = replace(ced_base(), time_patch_dropout=0.25, freq_patch_dropout=0.25)
     return ClapConfig(audio=audio, text=sonar_basic())
+
+
+def sonar_se_clap() -> ClapConfig:
+    """The paper's Table 1, row SONAR-SE: a speech encoder listens instead of CED.
+
+    The paper does not say which language's; this is the English one, the language of its captions.
+    """
+    return replace(ml_clap(), audio=sonar_speech())
+
+
+def ced_bert() -> ClapConfig:
+    """The paper's Table 3, row CED+BERT: BERT reads instead of SONAR, so it knows English only.
+
+    Section 4.4 has it use the BERT-based text encoder of HTSAT-BERT (WavCaps, Mei et al. 2024), whose published code takes
+    bert-base-uncased and its last hidden state at [CLS], without BERT's own pooler: so does this preset.
+    That code also cuts captions at 30 tokens, of which the paper says nothing; here BERT's own limit holds.
+    """
+    return replace(ml_clap(), text=bert_base())
 
 
 def compact() -> ClapConfig:
@@ -61,7 +89,8 @@ def compact() -> ClapConfig:
 
 PRESETS: dict[str, Callable[[], object]] = {
     "ced-base": ced_base, "ced-small": ced_small, "ced-mini": ced_mini, "ced-tiny": ced_tiny, "ced-compact": ced_compact,
-    "sonar-basic": sonar_basic, "sonar-compact": sonar_compact, "ml-clap": ml_clap, "compact": compact,
+    "sonar-basic": sonar_basic, "sonar-compact": sonar_compact, "sonar-speech": sonar_speech, "bert-base": bert_base,
+    "ml-clap": ml_clap, "sonar-se-clap": sonar_se_clap, "ced-bert": ced_bert, "compact": compact,
 }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from clap.audio import load
+from clap.cache import cache_folder
 from clap.data.records import Caption, Clip, Dataset
 from clap.detection import detect_language
 from clap.embed import Encoder
@@ -154,13 +154,6 @@ def dataset_hash(dataset: Dataset) -> str:
     for caption in dataset.captions:
         digest.update(f"{caption.id}\0{caption.language}\0{caption.text}\n".encode())
     return digest.hexdigest()
-
-
-def cache_folder() -> Path:
-    """Where embeddings are kept between runs: `$CLAP_CACHE`, else `$XDG_CACHE_HOME/clap`, else `~/.cache/clap`."""
-    if os.environ.get("CLAP_CACHE"):
-        return Path(os.environ["CLAP_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clap"
 
 
 def _hit(rank: int, clip: Clip, score: float, caption: Caption | None) -> Hit:

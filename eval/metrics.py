@@ -15,37 +15,58 @@ import numpy as np
 
 Ranks = Sequence[int]
 """The 1-based ranks of all relevant items of one query, ascending."""
-
-
-def _tie_key(query: str, item: str) -> bytes:
-    return hashlib.sha256(f"{query}\t{item}".encode()).digest()
-
-
-def rank_relevant(query: str, scores: np.ndarray, items: Sequence[str], relevant: Sequence[int]) -> list[int]:
-    """Ranks of the relevant items of one query by the tie rule above.
-
-    `scores` is `(P,)`, higher is better, in the order of the ids `items`; `relevant` holds positions in `items`.
-    Returns as many 1-based ranks, ascending.
-    """
-    ranks = []
-    for position in relevant:
-        score, own = scores[position], _tie_key(query, items[position])
-        tied = np.flatnonzero(scores == score)
-        before = sum(_tie_key(query, items[other]) < own for other in tied) if len(tied) > 1 else 0
-        ranks.append(1 + int(np.count_nonzero(scores > score)) + before)
-    return sorted(ranks)
+BLOCK = 250_000
+"""Scores that are looked at together when ranking: they fit into a processor's cache."""
 
 
 def rank_all(
     scores: np.ndarray, queries: Sequence[str], items: Sequence[str], relevant: Mapping[str, Sequence[str]]
 ) -> dict[str, list[int]]:
-    """Query id -> ranks of its relevant items, from finite `scores` `(Q, P)` of `queries` against `items`; keys are sorted."""
+    """Query id -> 1-based ranks of its relevant items, ascending, by the tie rule above; keys are sorted.
+
+    `scores` is `(Q, P)`, finite, higher is better, of `queries` against `items`. Raises ValueError when the shapes disagree,
+    KeyError for a relevant item that is not among `items`.
+    """
+    if scores.shape != (len(queries), len(items)):
+        raise ValueError(f"scores must be ({len(queries)}, {len(items)}), one row a query and one column an item, got {scores.shape}")
     position = {item: index for index, item in enumerate(items)}
-    ranks = {
-        query: rank_relevant(query, row, items, [position[item] for item in relevant[query]])
-        for query, row in zip(queries, scores, strict=True)
-    }
-    return dict(sorted(ranks.items()))
+    pairs = [(row, position[item]) for row, query in enumerate(queries) for item in relevant[query]]
+    rows, columns = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+    found: dict[str, list[int]] = {query: [] for query in sorted(queries)}
+    for row, rank in zip(rows.tolist(), _ranks(np.ascontiguousarray(scores), rows, columns, queries, items).tolist(), strict=True):
+        found[queries[row]].append(rank)
+    return {query: sorted(ranks) for query, ranks in found.items()}
+
+
+def _ranks(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray, queries: Sequence[str], items: Sequence[str]) -> np.ndarray:
+    """`(N,)` ranks of the items at `columns` for the queries at `rows`, a block of pairs at a time to bound memory."""
+    ranks = np.empty(len(rows), dtype=np.int64)
+    step = max(1, BLOCK // max(1, len(items)))
+    for start in range(0, len(rows), step):
+        here = slice(start, start + step)
+        block, own = scores[rows[here]], scores[rows[here], columns[here]][:, None]
+        ranks[here] = 1 + np.count_nonzero(block > own, axis=1)
+        tied = start + np.flatnonzero(np.count_nonzero(block == own, axis=1) > 1)
+        ranks[tied] += _tied_before(scores, rows[tied], columns[tied], queries, items)
+    return ranks
+
+
+def _tied_before(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray, queries: Sequence[str], items: Sequence[str]) -> np.ndarray:
+    """`(N,)`: how many items of the same score stand before that at a column; the keys of a query's ties are made once."""
+    before = np.empty(len(rows), dtype=np.int64)
+    known, kept = None, np.empty(0, dtype="S32")
+    for index, (row, column) in enumerate(zip(rows, columns, strict=True)):
+        score = scores[row, column]
+        if (row, score) != known:
+            known, kept = (row, score), _tie_keys(queries[row], [items[tied] for tied in np.flatnonzero(scores[row] == score)])
+        before[index] = np.count_nonzero(kept < _tie_keys(queries[row], [items[column]]))
+    return before
+
+
+def _tie_keys(query: str, items: Sequence[str]) -> np.ndarray:
+    """`(N,)` SHA-256 digests of a query with each item, as bytes that compare like the digests."""
+    prefix, sha256 = f"{query}\t".encode(), hashlib.sha256
+    return np.frombuffer(b"".join([sha256(prefix + item.encode()).digest() for item in items]), dtype="S32")
 
 
 def hit(ranks: Ranks, k: int) -> float:

@@ -2,63 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import clap
-from clap.data.records import Dataset
+from clap.data.records import Caption, Clip, Dataset
 from clap.embed import Encoder
 from clap.errors import UserError
 from clap.languages import CODES, get_language
+from eval.embeddings import Embedder, LoadWaveform, Report, silent
 from eval.metrics import rank_all, summarize
-from eval.qrels import AUDIO_TO_TEXT, TEXT_TO_AUDIO, Qrels
-from eval.results import PROTOCOL, Result, RunRecord
-
-BATCH = 16
-"""Clips or captions that an encoder is given at a time: bounds memory, changes no vector."""
-
-LoadWaveform = Callable[[Path], np.ndarray]
-Report = Callable[[str], None]
-
-
-def _silent(_: str) -> None:
-    return None
+from eval.protocols import PAPER, suitable
+from eval.qrels import AUDIO_TO_TEXT, CAPTIONS, TEXT_TO_AUDIO, TEXTS, Groups, Qrels, groups_of, wording
+from eval.results import Result, RunRecord
 
 
 def evaluate(
-    encoder: Encoder, dataset: Dataset, languages: Sequence[str], load_waveform: LoadWaveform, report: Report = _silent
+    encoder: Encoder,
+    dataset: Dataset,
+    languages: Sequence[str],
+    load_waveform: LoadWaveform,
+    report: Report = silent,
+    doctor: Mapping[str, Any] | None = None,
 ) -> RunRecord:
-    """Rank every caption against every clip and the reverse, in each language.
+    """`judge` with an Embedder that keeps nothing."""
+    return judge(Embedder(encoder, load_waveform, report), dataset, languages, doctor)
 
-    `load_waveform` turns a clip's path into mono float32 `(T,)` at 16 kHz; `report` is told of progress. Captions go to
-    the encoder as written. Raises UserError for a language without captions, a clip without a caption in a language, an
-    empty caption, and vectors that are not finite and of unit norm.
+
+def judge(embedder: Embedder, dataset: Dataset, languages: Sequence[str], doctor: Mapping[str, Any] | None = None) -> RunRecord:
+    """Rank every caption against every clip and the reverse, in each language; and every text once where captions share one.
+
+    Captions go to the encoder as written; `doctor` is the diagnosis to record with the result. Raises UserError for a
+    language without captions, a clip without a caption in a language, an empty caption, and vectors that are not finite and
+    of unit norm.
     """
-    qrels = {language: _checked_qrels(dataset, language) for language in languages}
-    clips = sorted(dataset.clips, key=lambda clip: clip.id)
-    report(f"{encoder.name}: {len(clips)} clips")
-    clip_vectors = _embed(encoder, (encoder.embed_audio([load_waveform(c.path) for c in batch]) for batch in _batches(clips)), len(clips))
+    qrels = {language: checked_qrels(dataset, language) for language in languages}
+    groups = {language: groups_of(dataset.captions_in(language)) for language in languages}
+    clips = sorted_clips(dataset)
+    clip_vectors = embedder.clips(clips)
     results: list[Result] = []
-    before = getattr(encoder, "truncated", 0)
     for language in languages:
-        report(f"{encoder.name}: captions in {get_language(language).name}")
-        results += _judge(encoder, dataset, language, qrels[language], clip_vectors)
-    if getattr(encoder, "truncated", 0) > before:
-        report(f"{encoder.name}: {encoder.truncated - before} captions were longer than the text encoder takes and were cut")
+        results += _judge(embedder, dataset, qrels[language], groups[language], language, clip_vectors)
     return RunRecord(
-        checkpoint=encoder.name,
-        fingerprint=encoder.fingerprint,
+        checkpoint=embedder.encoder.name,
+        fingerprint=embedder.encoder.fingerprint,
         dataset=dataset.name,
         split="+".join(sorted({clip.split for clip in clips})),
-        protocol=PROTOCOL,
+        protocol=next((suitable(qrels[code].grouped(groups[code])) for code in languages), PAPER).name,
         code_version=clap.__version__,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        doctor=doctor,
         captions={language: dict(q.captions) for language, q in qrels.items()},
+        groups={language: found for language, found in groups.items() if found},
         results=tuple(results),
     )
+
+
+def sorted_clips(dataset: Dataset) -> list[Clip]:
+    """The clips in order of id: that of every row of vectors and of scores."""
+    return sorted(dataset.clips, key=lambda clip: clip.id)
+
+
+def sorted_captions(dataset: Dataset, language: str) -> list[Caption]:
+    """The captions of a language in order of id."""
+    return sorted(dataset.captions_in(language), key=lambda caption: caption.id)
 
 
 def languages_of(dataset: Dataset) -> list[str]:
@@ -67,7 +77,8 @@ def languages_of(dataset: Dataset) -> list[str]:
     return [code for code in CODES if code in present]
 
 
-def _checked_qrels(dataset: Dataset, language: str) -> Qrels:
+def checked_qrels(dataset: Dataset, language: str) -> Qrels:
+    """The qrels of a language; UserError, naming data set and language, for captions that are missing or empty."""
     captions = dataset.captions_in(language)
     name = get_language(language).name
     if not captions:
@@ -81,22 +92,31 @@ def _checked_qrels(dataset: Dataset, language: str) -> Qrels:
         raise UserError(f"Data set {dataset.name!r} in {name}: {error}") from error
 
 
-def _judge(encoder: Encoder, dataset: Dataset, language: str, qrels: Qrels, clip_vectors: np.ndarray) -> tuple[Result, Result]:
+def _judge(embedder: Embedder, dataset: Dataset, qrels: Qrels, groups: Groups, language: str, clip_vectors: np.ndarray) -> list[Result]:
     """Both directions of one language, from the vectors `(C, D)` of the clips in the order of their ids."""
-    captions = sorted(dataset.captions_in(language), key=lambda caption: caption.id)
-    batches = _batches([caption.text for caption in captions])
-    caption_vectors = _embed(encoder, (encoder.embed_text(batch, language) for batch in batches), len(captions))
-    scores = similarity(caption_vectors, clip_vectors)
+    captions = sorted_captions(dataset, language)
+    scores = similarity(embedder.texts([caption.text for caption in captions], language), clip_vectors)
+    ids, said = [caption.id for caption in captions], wording(captions)
     provenance = tuple(sorted({caption.provenance for caption in captions}))
-    caption_ids, clip_ids = [caption.id for caption in captions], sorted(qrels.captions)
-    return (
-        _result(language, TEXT_TO_AUDIO, provenance, qrels, rank_all(scores, caption_ids, clip_ids, qrels.relevant(TEXT_TO_AUDIO))),
-        _result(language, AUDIO_TO_TEXT, provenance, qrels, rank_all(scores.T, clip_ids, caption_ids, qrels.relevant(AUDIO_TO_TEXT))),
-    )
+    results = []
+    for truth, own in {CAPTIONS: qrels, **({TEXTS: qrels.grouped(groups)} if groups else {})}.items():
+        for direction, ranks in ranks_of(scores, ids, own).items():
+            found = (own.pool_size(direction), len(ranks), own.hash, said, summarize(ranks), ranks)
+            results.append(Result(language, direction, truth, provenance, *found))
+    return results
 
 
-def _result(language: str, direction: str, provenance: tuple[str, ...], qrels: Qrels, ranks: dict[str, list[int]]) -> Result:
-    return Result(language, direction, provenance, qrels.pool_size(direction), len(ranks), qrels.hash, summarize(ranks), ranks)
+def ranks_of(scores: np.ndarray, captions: Sequence[str], qrels: Qrels) -> dict[str, dict[str, list[int]]]:
+    """Direction -> query -> ranks, from the scores `(Q, C)` of `captions` against the clips in order of id.
+
+    Captions that `qrels` does not know, because another says the same text for them, take no part.
+    """
+    rows = [row for row, caption in enumerate(captions) if caption in qrels.clips_of]
+    queries, clips, scores = [captions[row] for row in rows], sorted(qrels.captions), scores[rows]
+    return {
+        TEXT_TO_AUDIO: rank_all(scores, queries, clips, qrels.relevant(TEXT_TO_AUDIO)),
+        AUDIO_TO_TEXT: rank_all(scores.T, clips, queries, qrels.relevant(AUDIO_TO_TEXT)),
+    }
 
 
 def similarity(captions: np.ndarray, clips: np.ndarray) -> np.ndarray:
@@ -107,15 +127,13 @@ def similarity(captions: np.ndarray, clips: np.ndarray) -> np.ndarray:
     return (captions.astype(np.float64) @ clips.astype(np.float64).T).astype(np.float32)
 
 
-def _batches(items: Sequence) -> Iterator[Sequence]:
-    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
-
-
-def _embed(encoder: Encoder, parts: Iterable[np.ndarray], count: int) -> np.ndarray:
-    """The batches' vectors as one `(count, D)` array, checked; raises UserError when an encoder breaks its contract."""
-    vectors = np.concatenate(list(parts))
-    if vectors.shape != (count, encoder.dim):
-        raise UserError(f"Encoder {encoder.name!r} gave vectors of shape {vectors.shape}, not {(count, encoder.dim)}.")
-    if not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
-        raise UserError(f"Encoder {encoder.name!r} gave vectors that are not finite and of unit norm; its checkpoint may be broken.")
-    return vectors
+def full_ranks(scores: np.ndarray, queries: Sequence[str], items: Sequence[str]) -> np.ndarray:
+    """`(Q, P)` 1-based ranks of every item for every query, from `scores` `(Q, P)`, by the tie rule of eval.metrics."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranks = np.empty(scores.shape, dtype=np.int64)
+    np.put_along_axis(ranks, order, np.arange(1, len(items) + 1)[None, :], axis=1)
+    for query, row, own in zip(queries, scores, ranks, strict=True):
+        _, score_of, counts = np.unique(row, return_inverse=True, return_counts=True)
+        for item in np.flatnonzero(counts[score_of] > 1):
+            own[item] = rank_all(row[None], [query], items, {query: (items[item],)})[query][0]
+    return ranks

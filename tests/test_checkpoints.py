@@ -3,10 +3,22 @@ import json
 import pytest
 import torch
 
-from clap.checkpoints import CARD, WEIGHTS, available, get_card, load_encoder, load_weights, save_weights, sha256_of
-from clap.config import CedConfig, ClapConfig
+from clap.checkpoints import (
+    CARD,
+    CATALOGUE,
+    PACKAGES,
+    SHIPPED,
+    available,
+    catalogue,
+    get_card,
+    listed,
+    load_encoder,
+    read_catalogue,
+    require_language,
+)
 from clap.errors import UserError
 from clap.presets import ced_compact
+from clap.weights import WEIGHTS, save_weights, sha256_of
 
 STATE = {"a": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(3)}
 
@@ -26,26 +38,6 @@ def write_card(folder, name, **change):
     (folder / CARD).write_text(json.dumps({**card, **change}))
 
 
-def test_weights_carry_their_configuration(tmp_path):
-    path = save_weights(tmp_path / WEIGHTS, STATE, ced_compact(), half=True)
-    state, config = load_weights(path, CedConfig)
-    assert config == ced_compact() and state["a"].dtype == torch.float32
-    assert all(torch.equal(STATE[key], state[key]) for key in STATE)
-
-
-def test_a_file_cut_short_is_told(tmp_path):
-    path = save_weights(tmp_path / WEIGHTS, STATE, ced_compact())
-    path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(UserError, match="cannot be read as safetensors"):
-        load_weights(path, CedConfig)
-
-
-def test_another_models_weights_are_refused(tmp_path):
-    path = save_weights(tmp_path / WEIGHTS, STATE, ced_compact())
-    with pytest.raises(UserError, match="ClapConfig has no"):
-        load_weights(path, ClapConfig)
-
-
 def test_registry(tmp_path):
     for name, kind in (("b", "clap"), ("a", "clap"), ("c", "sonar")):
         (tmp_path / name).mkdir()
@@ -62,6 +54,9 @@ def test_a_broken_card_and_missing_weights_are_sentences(tmp_path):
         load_encoder("a", tmp_path)
     (tmp_path / "a" / CARD).write_text("{")
     with pytest.raises(UserError, match="a/card.json is no card"):
+        available(tmp_path)
+    (tmp_path / "a" / CARD).write_text('{"name": "a", "languages": []}')
+    with pytest.raises(UserError, match="it lacks title, kind, licence, trained_on"):
         available(tmp_path)
 
 
@@ -81,3 +76,122 @@ def test_the_shipped_checkpoints_are_whole(name, languages):
     encoder = load_encoder(name)
     vectors = encoder.embed_text(["a dog barks"], "eng_Latn")
     assert vectors.shape == (1, encoder.dim) and encoder.fingerprint == card.sha256
+
+
+RELEASED = {
+    "name": "big",
+    "title": "t",
+    "kind": "ml-clap",
+    "languages": ["eng_Latn"],
+    "licence": "l",
+    "trained_on": "d",
+    "source": "https://a/b.pt",
+    "tokenizer_source": "https://a/t",
+    "preset": "ml-clap",
+}
+
+
+def write_lines(folder, *lines):
+    folder.mkdir(exist_ok=True)
+    (folder / CATALOGUE).write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines))
+    return folder / CATALOGUE
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """An empty folder for fetched checkpoints and one's own catalogue."""
+    monkeypatch.setenv("CLAP_CHECKPOINTS", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    return tmp_path / "own"
+
+
+def test_a_line_needs_no_more_than_name_and_folder_where_there_is_a_card(tmp_path):
+    (tmp_path / "runs").mkdir()
+    write_card(tmp_path / "runs", "other")
+    (card,) = read_catalogue(write_lines(tmp_path, "", {"name": "mine", "folder": "runs"}))
+    assert (card.name, card.title, card.folder, card.present) == ("mine", "t", tmp_path / "runs", False)
+
+
+def test_a_line_says_all_where_the_folder_is_out_of_reach(tmp_path):
+    line = {"name": "mine", "folder": "gone", "title": "t", "languages": ["fra_Latn"], "licence": "l", "trained_on": "d", "sha256": "0"}
+    (card,) = read_catalogue(write_lines(tmp_path, line))
+    assert card.languages == ("fra_Latn",) and not card.present
+    with pytest.raises(UserError, match="'mine' lacks its model.safetensors"):
+        load_encoder("mine", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ("{", "Expecting property name"),
+        ("[1]", "it must be a JSON object"),
+        ({"name": "x"}, "it lacks folder"),
+        ({"name": "x", "folder": "gone"}, "it lacks sha256"),
+        ({**RELEASED, "kind": "clip"}, "unknown kind 'clip', the kinds are clap, ml-clap, laion-clap, ms-clap, glap"),
+        ({**RELEASED, "colour": "red"}, "unknown entries colour"),
+        ({**RELEASED, "source": ""}, "it lacks source"),
+        ({**RELEASED, "title": None}, "it lacks title"),
+        ({**RELEASED, "languages": ["fr"]}, "Unknown language 'fr'"),
+        ({**RELEASED, "name": "../../etc"}, "cannot be a checkpoint's name"),
+        (RELEASED, "big stands in a line before"),
+    ],
+)
+def test_a_wrong_line_is_told_with_its_file_and_number(tmp_path, line, match):
+    path = write_lines(tmp_path, RELEASED, line)
+    with pytest.raises(UserError, match=match) as raised:
+        get_card("big", tmp_path)
+    assert str(raised.value).startswith(f"{path}, line 2: ") and "\n" not in str(raised.value)
+
+
+def test_a_catalogue_that_is_no_text(tmp_path):
+    (tmp_path / CATALOGUE).write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="cannot be read as UTF-8"):
+        catalogue((tmp_path,))
+
+
+def test_two_checkpoints_of_one_name_are_refused(own):
+    write_lines(own, {**RELEASED, "name": "compact-baseline"})
+    with pytest.raises(UserError, match=f"Two checkpoints are called 'compact-baseline', one of them in {own}"):
+        get_card("compact-mixture-le")
+
+
+def test_a_fetched_folder_takes_the_place_of_its_line(own):
+    assert get_card("ml-clap-pretrain").kind == "ml-clap"
+    (own / "ml-clap-pretrain").mkdir()
+    write_card(own / "ml-clap-pretrain", "ml-clap-pretrain")
+    assert get_card("ml-clap-pretrain").kind == "clap"
+    (own / "glap").mkdir()
+    write_card(own / "glap", "glap")
+    with pytest.raises(UserError, match="Two checkpoints are called 'glap'"):
+        catalogue()
+
+
+def test_the_same_place_twice_is_one(monkeypatch):
+    monkeypatch.setenv("CLAP_CHECKPOINTS", str(SHIPPED))
+    assert [card.name for card in catalogue()] == [card.name for card in catalogue((SHIPPED,))]
+
+
+def test_the_shipped_catalogue(own):
+    cards = {card.name: card for card in listed(SHIPPED)}
+    paper = [cards[f"ml-clap-{name}"] for name in ("pretrain", "audiocaps", "clotho")]
+    files = ["pretrain.pt", "ac_finetune_le_mixture.pt", "clotho_finetune_le_mixture.pt"]
+    assert [card.source for card in paper] == [f"https://zenodo.org/records/14229658/files/{file}?download=1" for file in files]
+    assert all("non-commercial" in card.licence and card.folder == own / card.name for card in paper)
+    assert {card.kind for card in cards.values()} == {"ml-clap", *PACKAGES}
+    require_language(cards["glap"], "fra_Latn")
+    with pytest.raises(UserError, match="reads eng_Latn only, not fra_Latn"):
+        require_language(cards["ms-clap-2023"], "fra_Latn")
+
+
+def test_the_size_of_the_papers_weights_is_that_of_their_preset():
+    from math import prod
+
+    from clap.presets import ml_clap
+    from tests.model.released import ml_clap_shapes
+
+    assert get_card("ml-clap-clotho").bytes == 4 * sum(map(prod, ml_clap_shapes(ml_clap()).values()))
+
+
+def test_close_names_are_offered():
+    with pytest.raises(UserError, match="Unknown checkpoint 'ml-clap-cloto'; did you mean ml-clap-clotho"):
+        get_card("ml-clap-cloto")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from clap.__main__ import main
+from clap.__main__ import main, parser
 from clap.checkpoints import load_encoder
 
 MIXTURE = "compact-mixture-le"
@@ -66,9 +66,18 @@ def test_embed_audio(tmp_path):
     assert np.array_equal(*made["embeddings"])
 
 
-def test_checkpoints_are_listed(capsys):
-    assert main(["checkpoints", "--json"]) == 0
-    assert {"compact-baseline", MIXTURE} <= {json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()}
+@pytest.mark.parametrize("command", ["checkpoints", "datasets"])
+def test_what_can_be_named_is_listed(command, capsys):
+    assert main([command]) == 0
+    plain = capsys.readouterr().out.splitlines()
+    assert main([command, "--json"]) == 0
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    assert {MIXTURE if command == "checkpoints" else "gallery"} <= set(names)
+    assert [line.split()[0] for line in plain] == names
+
+
+def test_every_command_has_help(capsys):
+    assert {"checkpoints", "datasets", "doctor", "convert"} <= set(parser().format_help().split())
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,12 @@ def test_seven_languages_are_enhanced():
 
 
 def test_language_codes_stand_in_one_place_only():
-    """No other module of the library or of the evaluation spells a non-English code."""
+    """No other module of the library or of the evaluation spells a non-English code, but for tables of sentences."""
     code = re.compile(r"['\"](" + "|".join(ENHANCED_CODES) + r")['\"]")
     sources = [
-        path for folder in ("clap", "eval") for path in (ROOT / folder).rglob("*.py") if path.name not in ("languages.py", "speech.py")
+        path
+        for folder in ("clap", "eval")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.name not in ("languages.py", "speech.py", "styles.py")
     ]
     assert [path.name for path in sources if code.search(path.read_text(encoding="utf-8"))] == []

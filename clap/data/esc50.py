@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from clap.data.records import Clip, Dataset
+from clap.data.lexicon import load_lexicon
+from clap.data.records import Caption, Clip, Dataset
 from clap.errors import UserError
+from clap.languages import CODES
 
 SECONDS = 5.0
 VALIDATION_FOLD = 4
+QUERIES = (("clauses", 0), ("clauses", 2), ("clauses", 3), ("phrases", 0))
+"""The entries of the lexicon that ask for a class: three plain clauses that hold for any recording of it, and its name."""
+QUERIES_DESCRIPTION = (
+    "Recordings of 50 classes; each is captioned with the four queries of its class, machine-written and translated. Models trained "
+    "by this project have met the queries' words, and were chosen by their figures on fold 4."
+)
 
 
 def load_esc50(root: Path, folds: Sequence[int], licences: Sequence[str] | None = None) -> Dataset:
@@ -44,3 +53,33 @@ def credits(clips: Sequence[Clip]) -> str:
     lines = sorted({f"- {clip.source} ({clip.licence})" for clip in clips}, key=str.casefold)
     head = "# Recordings that the compact checkpoints were trained on\n\nFrom ESC-50 (K. J. Piczak, 2015), folds 1 to 3.\n\n"
     return head + "\n".join(lines) + "\n"
+
+
+def class_queries(language: str) -> dict[str, tuple[str, ...]]:
+    """Class name -> its queries in a language, from the lexicon: "a dog barks", …, "dog"; entry by entry translations."""
+    classes = load_lexicon().classes[language]
+    return {name: tuple(entries[kind][index] for kind, index in QUERIES) for name, entries in classes.items()}
+
+
+def load_esc50_queries(root: Path, folds: Sequence[int] = (VALIDATION_FOLD,)) -> Dataset:
+    """The clips of some folds, each captioned with the queries of its class in eight languages: the same for all clips of a class.
+
+    Read duplicate-aware (eval.protocols), each query has all clips of its class as right answers, eight in a fold. Raises
+    UserError for a folder that is not ESC-50, and for a class that the lexicon does not know.
+    """
+    found = load_esc50(root, folds)
+    clips = [replace(clip, split=f"fold-{'+'.join(map(str, folds))}") for clip in found.clips]
+    captions = [caption for code in CODES for caption in _queries_of(clips, code)]
+    return Dataset(f"esc50-fold{'+'.join(map(str, folds))}", tuple(clips), tuple(captions), QUERIES_DESCRIPTION)
+
+
+def _queries_of(clips: Sequence[Clip], language: str) -> list[Caption]:
+    queries = class_queries(language)
+    lost = sorted({clip.events[0]["class"] for clip in clips} - set(queries))
+    if lost:
+        raise UserError(f"ESC-50's classes {', '.join(lost[:5])} are not in the lexicon, so nothing can be asked for them.")
+    return [
+        Caption(f"{clip.id}-{language}-{number}", clip.id, language, text, "machine")
+        for clip in clips
+        for number, text in enumerate(queries[clip.events[0]["class"]])
+    ]

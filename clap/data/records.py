@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ PROVENANCES = ("human", "machine", "machine-reviewed")
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip: `id` is its key everywhere (qrels, results, indexes), `path` its audio file.
+    """One clip: `id` is its key everywhere (qrels, results, indexes), `path` its audio file, `duration_s` 0 where unknown.
 
     `peaks` is 64 base-36 digits, the clip's envelope for drawing. `events` are the ground-truth events in order, each
     a mapping with at least `class`, `start_s` and `end_s`; empty for data without such truth.
@@ -55,14 +56,17 @@ class Dataset:
 
     def __post_init__(self) -> None:
         by_id = {clip.id: clip for clip in self.clips}
-        if len(by_id) != len(self.clips):
-            raise UserError(f"Data set {self.name!r} holds two clips of one id.")
-        if len({caption.id for caption in self.captions}) != len(self.captions):
-            raise UserError(f"Data set {self.name!r} holds two captions of one id.")
+        self._refuse_twins("clips", self.clips)
+        self._refuse_twins("captions", self.captions)
         lost = sorted({caption.clip for caption in self.captions} - set(by_id))
         if lost:
             raise UserError(f"Data set {self.name!r} has captions of clips it does not hold: {', '.join(lost[:5])}.")
         object.__setattr__(self, "_clip_by_id", by_id)
+
+    def _refuse_twins(self, what: str, records: tuple[Clip, ...] | tuple[Caption, ...]) -> None:
+        if len({record.id for record in records}) < len(records):
+            first = Counter(record.id for record in records).most_common(1)[0][0]
+            raise UserError(f"Data set {self.name!r} holds two {what} of one id, such as {first!r}.")
 
     def clip(self, clip_id: str) -> Clip:
         """The clip of that id; raises UserError when there is none."""
@@ -85,14 +89,53 @@ class Dataset:
 Record = TypeVar("Record", Clip, Caption)
 
 
-def read_jsonl(path: Path, kind: type[Record]) -> list[Record]:
-    """Records of one kind from a JSON-lines file; a clip's `path` is relative to the file. Unknown keys are refused."""
-    known = {f.name for f in fields(kind)}
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, with or without a byte order mark; UserError for another encoding."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path.name} is not UTF-8 text; save it as UTF-8.") from error
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSON-lines file, each with the words that name its place; empty lines do not count."""
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        where = f"{path.name}, line {number}"
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{where}: this is no JSON ({error.msg}); each line must hold one object.") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{where}: each line must hold one JSON object, got {line.strip()[:40]!r}.")
+        yield where, row
+
+
+def refuse_keys(where: str, found: Iterable[str], known: Iterable[str], needed: Iterable[str]) -> None:
+    """Raise UserError, which begins with `where`, for keys that are not known and for needed ones that are not there."""
+    found, known = set(found), list(known)
+    if found - set(known):
+        raise UserError(f"{where}: unknown keys {sorted(found - set(known))}; known are {known}.")
+    missing = [key for key in needed if key not in found]
+    if missing:
+        raise UserError(f"{where}: {missing} missing; known are {known}.")
+
+
+def read_jsonl(path: Path, kind: type[Record], **given: str) -> list[Record]:
+    """Records of one kind from a JSON-lines file; a clip's `path` is relative to the file. Unknown and missing keys are refused.
+
+    `given` holds for every line, such as the language of the whole file; a line that says otherwise is refused.
+    """
+    known = [f.name for f in fields(kind)]
+    needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        row = json.loads(line)
-        if set(row) - known:
-            raise UserError(f"{path.name}, line {number}: unknown keys {sorted(set(row) - known)}; known are {sorted(known)}.")
+    for where, row in read_json_lines(path):
+        other = [key for key, value in given.items() if row.get(key, value) != value]
+        if other:
+            raise UserError(f"{where}: {other[0]} is {row[other[0]]!r}, but the file is of {given[other[0]]!r}.")
+        row |= given
+        refuse_keys(where, row, known, needed)
         if kind is Clip:
             row["path"] = path.parent / row["path"]
             row["events"] = tuple(row.get("events", ()))

@@ -102,6 +102,16 @@ def keep_some(x: Tensor, dim: int, dropout: float) -> Tensor:
     return x.index_select(dim, kept)
 
 
+def resize_time_positions(embedding: Tensor, columns: int) -> Tensor:
+    """Time position embedding `(1, D, 1, C) -> (1, D, 1, columns)`, as the original resizes it for another chunk length.
+
+    A shorter one is the beginning; a longer one is interpolated linearly, each column at its middle.
+    """
+    if columns <= embedding.shape[-1]:
+        return embedding[..., :columns]
+    return F.interpolate(embedding.float(), size=(1, columns), mode="bilinear", align_corners=False)
+
+
 class Ced(nn.Module):
     """CED with its log-mel front end and its tagging head.
 

@@ -23,11 +23,31 @@ CONTROL_TOKENS = 3
 """NLLB's <MINED_DATA>, <MMT_BT_DATA> and <SMT_BT_DATA>, which follow the language tokens."""
 
 
-def load_tokenizer(path: Path, languages: Sequence[str] = CODES) -> Any:
-    """NLLB tokenizer over a SentencePiece model: source `__lang__ … </s>`, target `</s> __lang__ … </s>`."""
+def language_list(name: str) -> list[str]:
+    """The languages whose tokens follow the vocabulary, in the order of their ids: "eight" are ours, "nllb" those of SONAR's card."""
+    if name == "eight":
+        return list(CODES)
+    if name != "nllb":
+        raise UserError(f"Unknown list of language tokens {name!r}; the lists are eight, nllb.")
+    import sonar  # noqa: F401 - registers the cards
+    from fairseq2.assets import get_asset_store
+
+    return get_asset_store().retrieve_card(RELEASED_ENCODER).field("tokenizer_config").value["_set_"]["langs"]
+
+
+def load_tokenizer(path: Path, token_languages: str = "eight") -> Any:
+    """NLLB tokenizer over a SentencePiece model: source `__lang__ … </s>`, target `</s> __lang__ … </s>`; see `language_list`.
+
+    Raises UserError for a file that is no SentencePiece model.
+    """
+    from fairseq2.data.tokenizers import TokenizerModelError
     from fairseq2.models.nllb import NllbTokenizerConfig, load_nllb_tokenizer
 
-    return load_nllb_tokenizer(Path(path), NllbTokenizerConfig(langs=list(languages), default_lang=ENGLISH))
+    config = NllbTokenizerConfig(langs=language_list(token_languages), default_lang=ENGLISH)
+    try:
+        return load_nllb_tokenizer(Path(path), config)
+    except TokenizerModelError as error:
+        raise UserError(f"{Path(path).name} is no SentencePiece model; fetch it again.") from error
 
 
 def build_encoder(config: SonarConfig) -> nn.Module:

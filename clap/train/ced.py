@@ -1,4 +1,4 @@
-"""Train CED-compact as an audio tagger on real and synthesised clips: the audio tower's start."""
+"""Train CED-compact, and the teachers it is distilled from, as audio taggers on real and synthesised clips: the audio tower's start."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from clap.presets import ced_compact
 from clap.train.augment import augment_logmel, mix, pack
 from clap.train.prepare import REAL_FOLDS, REAL_LICENCES
 from clap.train.state import Progress, load_state, save_state
+from clap.train.teacher import Teacher, load_teacher, soft_targets
+from clap.weights import WEIGHTS, load_strictly, load_weights
 
 CROP_FRAMES = 496
 """Just under five seconds, a whole number of patches."""
@@ -43,7 +45,10 @@ MIX_UNTIL = 0.8
 
 @dataclass(frozen=True)
 class CedTraining:
-    """AdamW, one cycle; a share `pool_share` of each epoch's clips is synthesised."""
+    """AdamW, one cycle; a share `pool_share` of each epoch's clips is synthesised.
+
+    Where there are teachers, their judgement has `teacher_weight` in the targets, and labels are not smoothed.
+    """
 
     epochs: int = 40
     batch: int = 32
@@ -51,6 +56,7 @@ class CedTraining:
     weight_decay: float = 0.1
     label_smoothing: float = 0.1
     pool_share: float = 0.35
+    teacher_weight: float = 0.7
     seed: int = 0
 
 
@@ -108,8 +114,21 @@ def train_batch(data: Tagged, rows: np.ndarray, rng: np.random.Generator, mixing
     return mix(spectrograms, spectrograms[other], balance), (targets + targets[other]) / 2
 
 
+def tagging_loss(
+    model: Ced | Teacher, spectrograms: Tensor, targets: Tensor, plan: CedTraining, teachers: Sequence[Teacher] = ()
+) -> Tensor:
+    """Cross-entropy of a batch `(B, 64, F)` with targets `(B, classes)`; teachers judge the very same disturbed spectrograms."""
+    smoothing = plan.label_smoothing
+    if teachers:
+        soft = soft_targets(teachers, spectrograms)
+        targets, smoothing = plan.teacher_weight * soft + (1 - plan.teacher_weight) * targets, 0.0
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model.tag(spectrograms)
+    return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+
+
 @torch.inference_mode()
-def accuracy(ced: Ced, data: Tagged) -> float:
+def accuracy(ced: Ced | Teacher, data: Tagged) -> float:
     """How often the likeliest class is the clip's."""
     ced.eval()
     hits = 0
@@ -125,7 +144,9 @@ def epoch_rows(real: int, pool: int, share: float, rng: np.random.Generator) -> 
     return rng.permutation(np.concatenate([np.arange(real), real + rng.choice(pool, size=extra, replace=False)]))
 
 
-def fit(ced: Ced, data: Tagged, real: int, validation: Tagged, plan: CedTraining, out: Path) -> Path:
+def fit(
+    ced: Ced | Teacher, data: Tagged, real: int, validation: Tagged, plan: CedTraining, out: Path, teachers: Sequence[Teacher] = ()
+) -> Path:
     """Train on `data`, whose first `real` rows are recordings; go on from `out/last.pt`; write `out/model.safetensors`."""
     optimizer = torch.optim.AdamW(ced.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     pool = len(data.logmels) - real
@@ -144,9 +165,7 @@ def fit(ced: Ced, data: Tagged, real: int, validation: Tagged, plan: CedTraining
         for first in range(0, len(rows), plan.batch):
             spectrograms, targets = train_batch(data, rows[first : first + plan.batch], rng, epoch < MIX_UNTIL * plan.epochs)
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = ced.tag(spectrograms)
-            loss = F.cross_entropy(logits.float(), targets, label_smoothing=plan.label_smoothing)
+            loss = tagging_loss(ced, spectrograms, targets, plan, teachers)
             loss.backward()
             nn.utils.clip_grad_norm_(ced.parameters(), 1.0)
             optimizer.step()
@@ -157,33 +176,73 @@ def fit(ced: Ced, data: Tagged, real: int, validation: Tagged, plan: CedTraining
     return save_tagger(out / "model.safetensors", ced, data.classes)
 
 
-def save_tagger(path: Path, ced: Ced, classes: Sequence[str]) -> Path:
+def save_tagger(path: Path, ced: Ced | Teacher, classes: Sequence[str]) -> Path:
     """Write the weights as safetensors, with the configuration and the classes' names in order, through a temporary name."""
     partial = path.with_suffix(".part")
-    metadata = {"config": json.dumps(to_dict(ced.config)), "classes": json.dumps(list(classes))}
+    config = {"width": ced.width} if isinstance(ced, Teacher) else to_dict(ced.config)
+    metadata = {"config": json.dumps(config), "classes": json.dumps(list(classes))}
     save_file({key: value.contiguous().clone() for key, value in ced.state_dict().items()}, partial, metadata)
     partial.replace(path)
     return path
 
 
-def train(esc50: Path, pool: Path | None, out: Path, plan: CedTraining, config: CedConfig | None = None) -> Path:
-    """Train on ESC-50 folds 1-3 (CC0 and CC-BY clips) and the synthesised pool; accuracy is on fold 4, never trained on."""
-    torch.manual_seed(plan.seed)
-    ced, classes = Ced(config or replace(ced_compact(), time_patch_dropout=PATCH_DROPOUT)), load_lexicon().class_names
+@dataclass(frozen=True)
+class TaggingData:
+    """What taggers learn from, how many of its first rows are recordings, and the recordings they are judged on."""
+
+    data: Tagged
+    real: int
+    held: Tagged
+
+
+def tagging_data(esc50: Path, pool: Path | None) -> TaggingData:
+    """ESC-50 folds 1-3 (CC0 and CC-BY clips) and the synthesised pool; accuracy is on fold 4, never trained on."""
+    ced, classes = Ced(ced_compact()), load_lexicon().class_names
     real = tagged(ced, load_esc50(esc50, REAL_FOLDS, REAL_LICENCES).clips, classes)
     made = tagged(ced, read_jsonl(pool / "clips.jsonl", Clip) if pool else [], classes)
     held = tagged(ced, load_esc50(esc50, (VALIDATION_FOLD,)).clips, classes)
     print(f"crops of {CROP_FRAMES} frames: {len(real.logmels)} recorded, {len(made.logmels)} synthesised", file=sys.stderr, flush=True)
-    data = Tagged(real.logmels + made.logmels, torch.cat([real.targets, made.targets]), real.classes)
-    return fit(ced, data, len(real.logmels), held, plan, out)
+    both = Tagged(real.logmels + made.logmels, torch.cat([real.targets, made.targets]), real.classes)
+    return TaggingData(both, len(real.logmels), held)
+
+
+def train(made: TaggingData, out: Path, plan: CedTraining, teachers: Sequence[Path] = (), start: Path | None = None) -> Path:
+    """Train CED-compact, from the weights of an earlier run in `start`, distilled from the teachers in the folders `teachers`."""
+    torch.manual_seed(plan.seed)
+    ced = Ced(replace(ced_compact(), time_patch_dropout=PATCH_DROPOUT))
+    if start:
+        load_strictly(ced, load_weights(start / WEIGHTS, CedConfig)[0], start.name)
+    loaded = [load_teacher(folder, made.data.classes) for folder in teachers]
+    return fit(ced, made.data, made.real, made.held, plan, out, loaded)
+
+
+def train_teacher(made: TaggingData, out: Path, plan: CedTraining, width: int) -> Path:
+    """Train one teacher of a given width; another seed gives another member of the ensemble."""
+    torch.manual_seed(plan.seed)
+    teacher = Teacher(width, len(made.data.classes)).to(memory_format=torch.channels_last)
+    return fit(teacher, made.data, made.real, made.held, plan, out)
 
 
 def add_parser(commands: Any) -> None:
-    """The `ced` subcommand of `python -m clap.train`."""
-    parser: argparse.ArgumentParser = commands.add_parser("ced", help="train CED-compact as an audio tagger")
+    """The `teacher` and `ced` subcommands of `python -m clap.train`."""
+    teacher = _parser(commands, "teacher", "train a convolutional teacher of CED-compact", Path("runs/teacher"), 100)
+    teacher.add_argument("--width", type=int, default=32, help="channels after the stem")
+    teacher.set_defaults(
+        run=lambda a: train_teacher(tagging_data(a.esc50, a.pool), a.out, CedTraining(epochs=a.epochs, seed=a.seed), a.width)
+    )
+    ced = _parser(commands, "ced", "train CED-compact as an audio tagger", Path("runs/ced"), CedTraining.epochs)
+    ced.add_argument("--teachers", type=Path, nargs="*", default=[], metavar="FOLDER", help="made by the teacher command")
+    ced.add_argument("--start", type=Path, metavar="FOLDER", help="an earlier run, whose weights this one starts from")
+    ced.set_defaults(
+        run=lambda a: train(tagging_data(a.esc50, a.pool), a.out, CedTraining(epochs=a.epochs, seed=a.seed), a.teachers, a.start)
+    )
+
+
+def _parser(commands: Any, name: str, about: str, out: Path, epochs: int) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=about)
     parser.add_argument("--esc50", type=Path, required=True, help="folder with esc50.csv and audio/")
     parser.add_argument("--pool", type=Path, help="folder made by python -m clap.synth pool")
-    parser.add_argument("--out", type=Path, default=Path("runs/ced"))
-    parser.add_argument("--epochs", type=int, default=CedTraining.epochs)
+    parser.add_argument("--out", type=Path, default=out)
+    parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--seed", type=int, default=CedTraining.seed)
-    parser.set_defaults(run=lambda a: train(a.esc50, a.pool, a.out, CedTraining(epochs=a.epochs, seed=a.seed)))
+    return parser

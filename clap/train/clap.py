@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from clap.audio import SAMPLE_RATE_HZ, load
-from clap.checkpoints import TOKENIZER, WEIGHTS, load_weights, save_weights, sha256_of
 from clap.config import CedConfig, ClapConfig, SonarConfig
 from clap.data.datasets import load_dataset
 from clap.data.language_enhancement import Pair, epoch_pairs
@@ -28,11 +27,11 @@ from clap.model import sonar
 from clap.model.clap import Clap
 from clap.model.loss import embedding_regularizer, info_nce
 from clap.presets import compact
-from clap.text import normalize_caption
 from clap.train.augment import augment_logmel, pack
 from clap.train.prepare import MAX_SECONDS, data_hash, training_set
 from clap.train.sonar import Translator
 from clap.train.state import Progress, load_state, save_state
+from clap.weights import TOKENIZER, WEIGHTS, load_weights, save_weights, sha256_of
 
 AUDIO_GROUP = 32
 """Clips of a batch are encoded in groups of similar length, each padded to its longest."""
@@ -100,8 +99,7 @@ def batch_loss(
     row = {clip: index for index, clip in enumerate(clips)}
     frames = model.config.audio.target_frames
     audio = encode_clips(model, [augment_logmel(data.spectrograms[clip].float(), rng, frames) for clip in clips])
-    ids = [sonar.tokenize(tokenizer, [normalize_caption(pair.text)], pair.language)[0] for pair in pairs]
-    ids, _ = sonar.truncate(ids, sonar.max_tokens(model.text_encoder.model))
+    ids = [model.tokenize(tokenizer, [pair.text], pair.language)[0][0] for pair in pairs]
     index = torch.tensor([row[pair.clip] for pair in pairs])
     clips_side, text_side = audio[index].float(), model.encode_tokens(ids).float()
     return info_nce(clips_side, text_side, model.temperature, index) + regularizer * embedding_regularizer(clips_side, text_side)
@@ -133,7 +131,7 @@ def fit(model: Clap, tokenizer: Any, data: TrainingData, plan: ClapTraining, out
         progress.report(epoch + 1, **figures)
         if figures["score"] > best:
             best = figures["score"]
-            save_weights(out / "model.safetensors", model.state_dict(), model.config, half=True)
+            save_weights(out / "model.safetensors", model.state_dict(), model.config, dtype="float16")
         (out / "best").write_text(str(best))
         save_state(out / "last.pt", epoch + 1, model, optimizer, schedule)
     return out / "model.safetensors"
@@ -178,7 +176,7 @@ def mean_reciprocal_rank(model: Clap, tokenizer: Any, dataset: Dataset, audio: T
     """Text-to-audio MRR over a small data set whose clips have the embeddings `audio` `(N, D)`: what chooses among epochs."""
     row = {clip.id: index for index, clip in enumerate(dataset.clips)}
     captions = dataset.captions_in(language)
-    ids = [sonar.tokenize(tokenizer, [normalize_caption(caption.text)], language)[0] for caption in captions]
+    ids, _ = model.tokenize(tokenizer, [caption.text for caption in captions], language)
     scores = model.encode_tokens(ids) @ audio.T
     own = scores.gather(1, torch.tensor([row[caption.clip] for caption in captions])[:, None])
     return float((1 / (scores >= own).sum(dim=1)).mean())
@@ -190,7 +188,7 @@ def validation_on(dataset: Dataset, tokenizer: Any, waveforms: Sequence[Tensor],
     def validate(model: Clap) -> dict[str, float]:
         with torch.inference_mode():
             audio = model.encode_waveforms(waveforms)
-        figures = {code: mean_reciprocal_rank(model, tokenizer, dataset, audio, code) for code in CODES}
+        figures = {code: mean_reciprocal_rank(model, tokenizer, dataset, audio, code) for code in model.text_encoder.languages}
         return {**figures, "score": sum(figures[code] for code in languages) / len(languages)}
 
     return validate

@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from clap.checkpoints import CARD, SHIPPED, TOKENIZER, WEIGHTS, load_weights, save_weights, sha256_of
+from clap.checkpoints import CARD, SHIPPED
 from clap.config import CedConfig, ClapConfig, SonarConfig
 from clap.data.esc50 import credits, load_esc50
 from clap.errors import UserError
 from clap.languages import CODES, get_language
 from clap.train.prepare import REAL_FOLDS, REAL_LICENCES
+from clap.weights import TOKENIZER, WEIGHTS, load_weights, save_weights, sha256_of
 
 KINDS = {"clap": ClapConfig, "sonar": SonarConfig, "ced": CedConfig}
 
@@ -31,7 +32,7 @@ def publish(run: Path, name: str, kind: str, about: dict[str, Any], folder: Path
     out = folder / name
     out.mkdir(parents=True, exist_ok=True)
     state, config = load_weights(run / WEIGHTS, KINDS[kind])
-    save_weights(out / WEIGHTS, state, config, half=True)
+    save_weights(out / WEIGHTS, state, config, dtype="float16")
     if (run / TOKENIZER).is_file():
         shutil.copyfile(run / TOKENIZER, out / TOKENIZER)
     languages = [get_language(code).code for code in about.pop("languages") if kind != "ced"]

@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from clap.checkpoints import save_weights
 from clap.config import SonarConfig
 from clap.data.lexicon import load_lexicon
 from clap.languages import CODES, ENGLISH
@@ -27,6 +26,7 @@ from clap.model.loss import info_nce
 from clap.presets import sonar_compact
 from clap.train import corpus
 from clap.train.state import Progress, load_state, save_state
+from clap.weights import save_weights
 
 ALIGNMENT_WEIGHT = 0.5
 ALIGNMENT_TEMPERATURE = 0.05

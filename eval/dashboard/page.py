@@ -139,10 +139,12 @@ def _results_table(readable: pd.DataFrame, direction: str) -> str:
     return _html_table(caption, head, rows)
 
 
-def _paper_table() -> str:
-    table = reference.language_enhancement()
-    caption = f"Table 2 of {reference.paper_tables()['source']}"
-    return _html_table(caption, list(table.columns), [list(map(escape, row)) for row in table.itertuples(index=False)])
+def _paper_tables() -> str:
+    source = reference.paper_tables()["source"]
+    return "".join(
+        _html_table(f"{title}: {source}", list(table.columns), [list(map(escape, row)) for row in table.itertuples(index=False)])
+        for title, table in reference.published().items()
+    )
 
 
 def _html_table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -170,7 +172,7 @@ def build_page(results_dir: Path) -> None:
         gr.HTML(_no_results(results_dir), js_on_load=None)
     with gr.Accordion("Published results of the paper, on other data", open=False):
         gr.HTML(_note(OTHER_DATA), js_on_load=None)
-        gr.HTML(_paper_table(), js_on_load=None)
+        gr.HTML(_paper_tables(), js_on_load=None)
 
 
 def _build_results(page: Page) -> None:

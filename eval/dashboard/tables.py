@@ -11,13 +11,13 @@ import pandas as pd
 
 from clap.errors import UserError
 from clap.languages import CODES, get_language
-from eval.metrics import METRICS, PER_QUERY, chance
+from eval.compare import intervals, units_of
+from eval.compare import refusal as refusal
+from eval.protocols import Protocol, by_chance, get_protocol, per_query, read, results_by
 from eval.qrels import AUDIO_TO_TEXT, TEXT_TO_AUDIO
-from eval.results import Result, RunRecord, load
+from eval.results import Result, RunRecord, load_for_table
+from eval.uncertainty import bootstrap
 
-RESAMPLES = 1000
-CONFIDENCE = 0.95
-SEED = 20240611
 DIRECTION_NAMES = {TEXT_TO_AUDIO: "Text to audio", AUDIO_TO_TEXT: "Audio to text"}
 SHOWN_METRICS = ("R@1", "mAP@10")
 """The metrics that the page draws; the downloads hold all of them."""
@@ -46,7 +46,7 @@ def read_results(folder: Path) -> Results:
     problems = []
     for path in sorted(folder.glob("*.json")):
         try:
-            record = load(path)
+            record = load_for_table(path)
         except UserError as error:
             problems.append(str(error))
             continue
@@ -58,39 +58,8 @@ def read_results(folder: Path) -> Results:
     return Results({d: tuple(r for r in newest.values() if r.dataset == d) for d in datasets}, tuple(problems))
 
 
-def bootstrap(values: np.ndarray, clips: Sequence[str]) -> tuple[float, float]:
-    """95 % percentile interval of the mean of per-query `values` `(Q,)`, resampling clips with all their queries.
-
-    `clips` names the clip of each query. The 1,000 resamples are seeded and drawn over the sorted clip ids, so two
-    checkpoints on one pool are resampled alike, and the order of the queries does not matter.
-    """
-    names, owner = np.unique(np.asarray(clips), return_inverse=True)
-    drawn = np.random.default_rng(SEED).multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
-    totals, counts = np.bincount(owner, weights=values), np.bincount(owner)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile((drawn @ totals) / (drawn @ counts), [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _queries(record: RunRecord, result: Result) -> tuple[list[str], list[str]]:
-    """The queries of a result, sorted, and the clip of each."""
-    qrels, queries = record.qrels(result.language), sorted(result.ranks)
-    return queries, [qrels.clip_of_query(result.direction, query) for query in queries]
-
-
-def per_query(result: Result, metric: str) -> np.ndarray:
-    """`(Q,)` fractions of one metric, in the order of the sorted query ids."""
-    return np.array([PER_QUERY[metric](result.ranks[query]) for query in sorted(result.ranks)])
-
-
-def _chance(record: RunRecord, result: Result, metric: str) -> float:
-    relevant = record.qrels(result.language).relevant(result.direction).values()
-    sizes, counts = np.unique([len(ids) for ids in relevant], return_counts=True)
-    return float(np.average([chance(metric, result.pool_size, int(size)) for size in sizes], weights=counts))
-
-
-def _rows(label: str, record: RunRecord, result: Result) -> list[dict]:
-    _, clips = _queries(record, result)
+def _rows(label: str, record: RunRecord, result: Result, protocol: Protocol) -> list[dict]:
+    bounds = intervals(record, result, protocol)
     shared = {
         "dataset": record.dataset,
         "split": record.split,
@@ -103,26 +72,29 @@ def _rows(label: str, record: RunRecord, result: Result) -> list[dict]:
         "pool_size": result.pool_size,
         "queries": result.queries,
         "qrels": result.qrels,
+        "wording": result.wording,
         "provenance": "+".join(result.provenance),
-        "protocol": record.protocol,
+        "protocol": protocol.name,
         "code_version": record.code_version,
         "created": record.created,
     }
     rows = []
-    for metric in METRICS:
-        bounded = metric in PER_QUERY
-        low, high = bootstrap(per_query(result, metric), clips) if bounded else (np.nan, np.nan)
-        by_chance = _chance(record, result, metric) if bounded else np.nan
-        rows.append({**shared, "metric": metric, "value": result.metrics[metric], "low": low, "high": high, "chance": by_chance, **truth})
+    for metric, value in result.metrics.items():
+        low, high = bounds[metric]
+        chance = by_chance(result, protocol, metric) if metric in protocol.metrics else np.nan
+        rows.append({**shared, "metric": metric, "value": value, "low": low, "high": high, "chance": chance, **truth})
     return rows
 
 
-def tidy(records: dict[str, RunRecord]) -> pd.DataFrame:
-    """One row per checkpoint, language, direction and metric, from label -> record.
+def tidy(records: dict[str, RunRecord], protocol: Protocol | None = None) -> pd.DataFrame:
+    """One row per checkpoint, language, direction and metric, from label -> record, by a protocol or else by each record's own.
 
-    `value`, `low`, `high` (95 % bootstrap over clips) and `chance` are fractions; the median and mean rank have no interval.
+    `value`, `low`, `high` (95 % bootstrap over clips) and `chance` are fractions; the median and mean rank are ranks, without chance.
     """
-    rows = [row for label, record in records.items() for result in record.results for row in _rows(label, record, result)]
+    rows = []
+    for label, record in records.items():
+        chosen = protocol or get_protocol(record.protocol)
+        rows += [row for result in read(record, chosen) for row in _rows(label, record, result, chosen)]
     table = pd.DataFrame(rows)
     order = table["language"].map(CODES.index)
     return table.assign(order=order).sort_values(["order", "direction"], kind="stable").drop(columns="order").reset_index(drop=True)
@@ -133,26 +105,16 @@ def choose(table: pd.DataFrame, direction: str, checkpoints: Sequence[str]) -> p
     return table[(table["direction"] == direction) & table["checkpoint"].isin(list(checkpoints))]
 
 
-def refusal(table: pd.DataFrame) -> str | None:
-    """Why the checkpoints of a tidy table may not stand in one chart, as a sentence; None when they may."""
-    words = {"protocol": "protocols", "pool_size": "pool sizes", "qrels": "ground truths (qrels)"}
-    for language, rows in table.groupby("language", sort=False):
-        for column, word in words.items():
-            found = rows.groupby("checkpoint", sort=False)[column].first()
-            if found.nunique() > 1:
-                got = ", ".join(f"{checkpoint}: {value}" for checkpoint, value in found.items())
-                name = get_language(language).name
-                return f"These results cannot stand in one chart: in {name} they have different {word} ({got}). Choose fewer checkpoints."
-    return None
-
-
-def difference(first: RunRecord, second: RunRecord, language: str, direction: str, metric: str) -> tuple[float, float, float] | None:
-    """Second minus first, query by query: mean and 95 % interval over clips; None when one lacks the language."""
-    found = [r for record in (first, second) for r in record.results if (r.language, r.direction) == (language, direction)]
+def difference(
+    first: RunRecord, second: RunRecord, language: str, direction: str, metric: str, protocol: Protocol | None = None
+) -> tuple[float, float, float] | None:
+    """Second minus first, query by query, by a protocol (else the first's): mean and 95 % interval; None when one lacks the language."""
+    chosen = protocol or get_protocol(first.protocol)
+    found = [r for record in (first, second) for r in results_by(record, chosen) if (r.language, r.direction) == (language, direction)]
     if len(found) < 2:
         return None
-    change = per_query(found[1], metric) - per_query(found[0], metric)
-    return float(change.mean()), *bootstrap(change, _queries(first, found[0])[1])
+    change = per_query(found[1], chosen, metric) - per_query(found[0], chosen, metric)
+    return float(change.mean()), *bootstrap(change, units_of(first, found[0]))
 
 
 def percent(fraction: float) -> str:
@@ -183,7 +145,8 @@ def _cells(records: dict[str, RunRecord], rows: pd.DataFrame, language: str, dir
             row = found.loc[label] if label in found.index else None
             cells[f"{metric} {label}"] = "–" if row is None else f"{percent(row.value)} [{percent(row.low)}, {percent(row.high)}]"
         if len(records) == 2:
-            cells[f"{metric} difference"] = _change(difference(*records.values(), language, direction, metric))
+            protocol = get_protocol(found["protocol"].iloc[0])
+            cells[f"{metric} difference"] = _change(difference(*records.values(), language, direction, metric, protocol))
         cells[f"{metric} chance"] = percent(found["chance"].iloc[0])
     return cells
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from clap.data.records import Caption, Clip, Dataset
 
 LANGUAGES = ("eng_Latn", "jpn_Jpan")
+PASSED = {"passed": True}
+"""A diagnosis with nothing in it but its verdict."""
 
 
 class FakeEncoder:
@@ -33,16 +36,25 @@ class FakeEncoder:
         return self._axes([(n + 1) % self.dim if n in self.wrong else n for n in numbers])
 
 
-def make_dataset(clips: int = 12, name: str = "toy", languages: tuple[str, ...] = LANGUAGES) -> Dataset:
-    """`clips` clips with two captions in each language."""
-    records = [Clip(f"c{n:02d}", Path(f"{n}.wav"), "test", 1.0, "CC0") for n in range(clips)]
+def make_dataset(clips: int = 12, name: str = "toy", languages: tuple[str, ...] = LANGUAGES, folder: Path = Path()) -> Dataset:
+    """`clips` clips with two captions in each language; the clips' files lie, or do not, in `folder`."""
+    records = [Clip(f"c{n:02d}", folder / f"{n}.wav", "test", 1.0, "CC0") for n in range(clips)]
     captions = [
-        Caption(f"{clip.id}-{code[:3]}-{k}", clip.id, code, f"sound {n}", "human")
+        Caption(f"{clip.id}-{code[:3]}-{k}", clip.id, code, f"{('', 'a ')[k]}sound {n}", "human")
         for n, clip in enumerate(records)
         for code in languages
         for k in range(2)
     ]
     return Dataset(name, tuple(records), tuple(captions))
+
+
+def share_texts(dataset: Dataset, classes: int = 4) -> Dataset:
+    """`dataset` with its captions rewritten so that clip n says what clip n modulo `classes` says: queries of classes."""
+    number = {clip.id: n for n, clip in enumerate(dataset.clips)}
+    captions = tuple(
+        replace(caption, text=f"{('', 'a ')[int(caption.id[-1])]}sound {number[caption.clip] % classes}") for caption in dataset.captions
+    )
+    return replace(dataset, captions=captions)
 
 
 def load_waveform(path: Path) -> np.ndarray:
@@ -57,7 +69,9 @@ def toy():
 
     from eval.retrieval import evaluate
 
-    def run(encoder=None, dataset=None, languages=LANGUAGES):
-        return evaluate(encoder or FakeEncoder(), dataset or make_dataset(), languages, load_waveform)
+    def run(encoder=None, dataset=None, languages=LANGUAGES, doctor=PASSED):
+        return evaluate(encoder or FakeEncoder(), dataset or make_dataset(), languages, load_waveform, doctor=doctor)
 
-    return SimpleNamespace(Encoder=FakeEncoder, dataset=make_dataset, load=load_waveform, run=run, languages=LANGUAGES)
+    return SimpleNamespace(
+        Encoder=FakeEncoder, dataset=make_dataset, shared=share_texts, load=load_waveform, run=run, languages=LANGUAGES, passed=PASSED
+    )

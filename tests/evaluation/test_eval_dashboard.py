@@ -192,3 +192,12 @@ def test_page_builds_without_torch_and_with_results(pair, tmp_path):
 
 def test_page_without_results_says_how_to_make_them(tmp_path):
     assert "python -m eval run --checkpoint compact-baseline" in _build(tmp_path / "assets" / "results")
+
+
+def test_every_published_row_stands_in_a_table():
+    tables = reference.published()
+    assert [len(table) for table in tables.values()] == [2, 9, 19, 5]
+    third = tables["Table 3, English, with other systems"].set_index("Model")
+    assert third.loc["CED+SONAR + mixture LE, fine-tuning", "AudioCaps, audio → text, R@1"] == "60.7"
+    assert third.loc["HTSAT-22+GPT2, pretraining", "Clotho, text → audio, R@5"] == ""
+    assert tables["Table 4, mixing ratio"].set_index("Mixing ratio").loc["30 %", "AudioCaps, text → audio, mAP@10"] == "57.8"

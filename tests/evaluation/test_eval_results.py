@@ -7,7 +7,7 @@ import json
 import pytest
 
 from clap.errors import UserError
-from eval.results import load, save
+from eval.results import load, load_for_table, save
 
 
 @pytest.fixture
@@ -24,6 +24,13 @@ def test_round_trip(toy, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
+def test_round_trip_with_shared_texts(toy, tmp_path):
+    record = toy.run(dataset=toy.shared(toy.dataset()))
+    save(record, tmp_path / "run.json")
+    assert load(tmp_path / "run.json") == record
+    assert record.groups["eng_Latn"][0] == ("c00-eng-0", "c04-eng-0", "c08-eng-0")
+
+
 def _first(rows):
     return rows["results"][0]
 
@@ -36,6 +43,16 @@ CHANGES = {
     "split is empty": lambda rows: rows.update(split=""),
     "created must be UTC": lambda rows: rows.update(created="yesterday"),
     r"results\[0\].direction must be one of": lambda rows: _first(rows).update(direction="sideways"),
+    "protocol must be one of paper, mteb": lambda rows: rows.update(protocol="ours"),
+    "doctor must be of type dict": lambda rows: rows.update(doctor="well"),
+    "doctor.passed must be of type bool": lambda rows: rows.update(doctor={}),
+    r"results\[0\].truth must be one of captions, got 'texts'": lambda rows: _first(rows).update(truth="texts"),
+    r"results\[0\].wording must be 16": lambda rows: _first(rows).update(wording="none"),
+    r"captions.jpn_Jpan and captions.eng_Latn have different pools; clip 'c11'": lambda rows: rows["captions"]["jpn_Jpan"].pop("c11"),
+    r"captions.eng_Latn names caption 'c00-eng-0' twice": lambda rows: rows["captions"]["eng_Latn"]["c01"].append("c00-eng-0"),
+    "groups: language must be one of": lambda rows: rows.update(groups={"fra_Latn": []}),
+    "groups.eng_Latn must hold groups": lambda rows: rows.update(groups={"eng_Latn": [["c00-eng-0"]]}),
+    "a language of groups its texts too": lambda rows: rows.update(groups={"eng_Latn": [["c00-eng-0", "c01-eng-0"]]}),
     r"results\[0\].provenance must be one of": lambda rows: _first(rows).update(provenance=["a friend"]),
     r"results\[0\].pool_size is 13": lambda rows: _first(rows).update(pool_size=13),
     r"results\[0\].queries is 1": lambda rows: _first(rows).update(queries=1),
@@ -84,3 +101,35 @@ def test_destinations_that_cannot_be_written(toy, tmp_path):
         save(toy.run(), tmp_path / "none" / "run.json")
     with pytest.raises(UserError, match="is a folder"):
         save(toy.run(), tmp_path)
+
+
+def test_version_1_is_told_the_command_to_run_again(saved):
+    rows = json.loads(saved.read_text())
+    saved.write_text(json.dumps({**rows, "schema_version": 1}))
+    with pytest.raises(
+        UserError, match="schema_version is 1, .* run `python -m eval run --checkpoint fake --dataset toy --out FILE` again"
+    ):
+        load(saved)
+
+
+def test_a_query_that_stands_twice_is_refused(saved):
+    text = saved.read_text()
+    saved.write_text(text.replace('"ranks":{"c00-eng-0":', '"ranks":{"c00-eng-0":[9],"c00-eng-0":', 1))
+    with pytest.raises(UserError, match="'c00-eng-0' stands twice"):
+        load(saved)
+
+
+def test_a_truncated_file_is_refused(saved):
+    saved.write_text(saved.read_text()[:-200])
+    with pytest.raises(UserError, match="'run.json' is not JSON"):
+        load(saved)
+
+
+@pytest.mark.parametrize(("doctor", "word"), [(None, "doctor is empty"), ({"passed": False}, "the checkpoint failed")])
+def test_only_examined_checkpoints_enter_a_table(toy, tmp_path, doctor, word):
+    save(toy.run(doctor=doctor), tmp_path / "run.json")
+    assert load(tmp_path / "run.json").doctor == doctor
+    with pytest.raises(UserError, match=word):
+        load_for_table(tmp_path / "run.json")
+    save(toy.run(), tmp_path / "run.json")
+    assert load_for_table(tmp_path / "run.json").doctor == {"passed": True}

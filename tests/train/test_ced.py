@@ -7,13 +7,13 @@ import soundfile
 import torch
 from safetensors import safe_open
 
-from clap.checkpoints import load_weights
 from clap.config import CedConfig
 from clap.data.lexicon import load_lexicon
 from clap.data.records import Clip
 from clap.errors import UserError
 from clap.model.ced import Ced
 from clap.train import ced as training
+from clap.weights import load_weights
 
 TINY = CedConfig(embed_dim=24, depth=2, num_heads=2, outputdim=2, drop_path=0.1, time_patch_dropout=0.25)
 CLASSES = ("dog", "rain")
@@ -102,7 +102,7 @@ def test_training_takes_free_clips_the_recipes_dropout_and_the_lexicons_classes(
     write_esc50(tmp_path / "esc50")
     seen = {}
     monkeypatch.setattr(training, "fit", lambda ced, data, real, held, *_: seen.update(ced=ced, data=data, real=real, held=held))
-    training.train(tmp_path / "esc50", None, tmp_path / "out", training.CedTraining())
+    training.train(training.tagging_data(tmp_path / "esc50", None), tmp_path / "out", training.CedTraining())
     assert seen["real"] == len(seen["data"].logmels) == 1 and len(seen["held"].logmels) == 2
     assert seen["ced"].config.time_patch_dropout == 0.25 and seen["ced"].config.drop_path == 0.1
     names = load_lexicon().class_names

@@ -3,10 +3,11 @@ import json
 import pytest
 import torch
 
-from clap.checkpoints import load_encoder, save_weights
+from clap.checkpoints import load_encoder
 from clap.errors import UserError
 from clap.model.clap import Clap
 from clap.train.publish import minutes_of, publish
+from clap.weights import save_weights
 
 ABOUT = {
     "title": "t",

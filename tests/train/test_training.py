@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from clap.checkpoints import load_weights
 from clap.config import CedConfig, ClapConfig
 from clap.data.records import Caption
 from clap.errors import UserError
@@ -14,6 +13,7 @@ from clap.train import ced as ced_training
 from clap.train import clap as clap_training
 from clap.train.augment import augment_logmel, mix
 from clap.train.clap import ClapTraining, TrainingData, encode_clips, fit, paper_training
+from clap.weights import load_weights
 
 TINY_CED = CedConfig(embed_dim=48, depth=2, num_heads=3, outputdim=2)
 
