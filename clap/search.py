@@ -93,10 +93,14 @@ class Searcher:
         vector, code = self.encoder.embed_audio([waveform]), get_language(language).code
         return self._clip_hits(vector, top, code), self._caption_hits(vector, top, code)
 
+    def knows(self, language: str) -> bool:
+        """Whether the encoder reads a language; one that names no `languages` reads all eight."""
+        return language in getattr(self.encoder, "languages", CODES)
+
     def prepare(self) -> None:
-        """Embed, or read from the cache, the captions of every language, so that no visitor waits for it."""
+        """Embed, or read from the cache, the captions of every language the encoder knows, so that no visitor waits for it."""
         for language in CODES:
-            if self.dataset.captions_in(language):
+            if self.knows(language) and self.dataset.captions_in(language):
                 self.caption_index(language)
 
     def caption_index(self, language: str) -> VectorIndex:

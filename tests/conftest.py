@@ -25,7 +25,7 @@ PHRASES = {
 
 
 class FakeEncoder:
-    """Knows the four sounds by their phrase, in `languages` only, and by their pitch.
+    """Knows the four sounds by their phrase, in `languages` only, and by their pitch; it reads every language.
 
     Axis n is sound n, the last axis is "anything": a text of sound n lies on axis n, an unknown text on the last, and a
     tone d hertz above sound n's on axis n with d/100 of the last before scaling. So "dog" scores 1 with a tone of 440 Hz.
@@ -33,7 +33,7 @@ class FakeEncoder:
 
     def __init__(self, name: str = "fake", languages: tuple[str, ...] = CODES) -> None:
         self.name, self.fingerprint, self.dim = name, f"{name}-weights", len(TONES_HZ) + 1
-        self.languages = languages
+        self.learned = languages
         self.audio_calls = self.text_calls = 0
 
     def embed_audio(self, waveforms):
@@ -48,7 +48,7 @@ class FakeEncoder:
 
     def _text(self, caption: str, language: str) -> np.ndarray:
         phrases = [PHRASES[sound][CODES.index(language)] for sound in TONES_HZ]
-        known = [n for n, phrase in enumerate(phrases) if phrase in caption and language in self.languages]
+        known = [n for n, phrase in enumerate(phrases) if phrase in caption and language in self.learned]
         return self._unit(known[0] if known else None, 0)
 
     def _tone(self, hertz: float) -> np.ndarray:

@@ -144,8 +144,8 @@ function clipsOf(title, clips) {
   return [list, ...moreButton(list)];
 }
 
-function parts({ clips = [], captions = [] }) {
-  if (!clips.length) return [make("p", "clip-none", "Results appear here.")];
+function parts({ clips = [], captions = [], note = "Results appear here." }) {
+  if (!clips.length) return [make("p", "clip-none", note)];
   if (!captions.length) return clipsOf("Clips", clips);
   const [first, second] = ["Captions that fit the sound", "Clips that sound alike"];
   return [

@@ -20,6 +20,7 @@ _HERE = Path(__file__).parent
 
 class ClipList(gr.HTML):
     """Shows `{"clips": [...], "captions": [...]}`, each a list of rows as `rows` makes them; either may be absent.
+    `"note"` is what stands in place of no clips.
 
     The template is constant and the list is built in the browser from text nodes: gradio compiles what a filled-in
     template says as JavaScript, so a caption must never be part of one.

@@ -59,21 +59,27 @@ class SearchPage:
             text = require_query(query or "")
             code = query_language(text, None if language == AUTOMATIC else language)
             before = self._cut()
-            found = [column.searcher.by_text(text, code, TOP_CLIPS) for column in self.columns]
+            lists = [self._clips_for(column, text, code) for column in self.columns]
         except UserError as error:
             return self._refused(error)
-        note = _text_note(code, language == AUTOMATIC, cut=self._cut() > before)
-        return [note, *({"clips": rows(hits, self.clips_dir)} for hits in found)]
+        return [_text_note(code, language == AUTOMATIC, cut=self._cut() > before), *lists]
+
+    def _clips_for(self, column: Column, text: str, code: str) -> dict[str, Any]:
+        """One column's answer; a checkpoint that does not read the language says so in its own list."""
+        if not column.searcher.knows(code):
+            return {"clips": [], "note": f"{column.title} does not read {get_language(code).name}."}
+        return {"clips": rows(column.searcher.by_text(text, code, TOP_CLIPS), self.clips_dir)}
 
     def search_audio(self, path: str | None, language: str) -> list[Any]:
-        """Captions and clips for a sound file; `auto` shows captions in English. No file changes nothing."""
+        """Captions and clips for a sound file, in English for `auto` and where a checkpoint knows no other. No file changes nothing."""
         if path is None:
             return [gr.skip()] * (1 + len(self.columns))
         code = ENGLISH if language == AUTOMATIC else language
         try:
             waveform = load(Path(path), MAX_SOUND_SECONDS)
             require_sound(waveform)
-            found = [column.searcher.clips_and_captions(waveform, TOP_CLIPS, code) for column in self.columns]
+            spoken = [code if column.searcher.knows(code) else ENGLISH for column in self.columns]
+            found = [column.searcher.clips_and_captions(waveform, TOP_CLIPS, one) for column, one in zip(self.columns, spoken)]
         except UserError as error:
             return self._refused(error)
         lists = [{"clips": rows(clips, self.clips_dir), "captions": rows(texts[:TOP_CAPTIONS], self.clips_dir)} for clips, texts in found]

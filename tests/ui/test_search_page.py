@@ -72,3 +72,22 @@ def test_a_checkpoint_is_described_by_its_languages():
     assert app.describe(Card) == "Trained with captions in English only."
     Card.languages = CODES
     assert app.describe(Card) == "Trained with captions in all eight languages."
+
+
+def test_a_checkpoint_that_reads_english_only_says_so_in_its_own_list(tone_world, cache):
+    class EnglishOnly(tone_world.FakeEncoder):
+        languages = ("eng_Latn",)
+
+        def embed_text(self, captions, language):
+            assert language == "eng_Latn"
+            return super().embed_text(captions, language)
+
+    searchers = [Searcher(kind, tone_world.dataset) for kind in (tone_world.FakeEncoder(), EnglishOnly("english"))]
+    for searcher in searchers:
+        searcher.prepare()
+    page = SearchPage([Column(title, "", one) for title, one in zip(("All", "English"), searchers)], tone_world.folder)
+    message, first, second = page.search_text("un chien aboie", "fra_Latn")
+    assert 'role="status"' in message and first["clips"][0]["id"] == "dog-0"
+    assert second == {"clips": [], "note": "English does not read French."}
+    _, first, second = page.search_audio(str(tone_world.folder / "dog-0.wav"), "fra_Latn")
+    assert first["captions"][0]["caption"] == "un chien aboie" and second["captions"][0]["caption"] == "a dog barks"
