@@ -93,7 +93,7 @@ def embed_text(args: argparse.Namespace) -> None:
 def parser() -> Parser:
     """The parser of all commands."""
     from clap import checkpoints_command, doctor
-    from clap.data import cards, pack
+    from clap.data import captions_import, cards, pack, translate
     from clap.model import interop
 
     root = Parser(prog="python -m clap", description="Multilingual audio-text retrieval.")
@@ -116,7 +116,7 @@ def parser() -> Parser:
     three = command("embed-text", embed_text)
     three.add_argument("--language", required=True)
     three.add_argument("--out", type=Path, required=True)
-    for module in (checkpoints_command, cards, doctor, interop, pack):
+    for module in (checkpoints_command, cards, doctor, interop, pack, translate, captions_import):
         module.add_parser(commands)
     return root
 

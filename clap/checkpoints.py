@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from clap.cache import checkpoints_folder
 from clap.errors import UserError
 from clap.languages import get_language
-from clap.weights import TOKENIZER, WEIGHTS, sha256_of
+from clap.weights import TOKENIZER, WEIGHTS, sha256_of, tokenizer_in
 
 if TYPE_CHECKING:
     from clap.embed import Encoder
@@ -199,14 +199,15 @@ def require_language(card: Card, language: str) -> None:
 
 def verify(card: Card) -> None:
     """Raise UserError when a checkpoint's files are missing or are not those its card was written for."""
-    for part, expected in ((WEIGHTS, card.sha256), (TOKENIZER, card.tokenizer_sha256)):
-        if not expected and part == TOKENIZER:
-            continue
-        if not (card.folder / part).is_file():
-            raise UserError(f"Checkpoint {card.name!r} lacks its {part}; fetch it again.")
-        found = sha256_of(card.folder / part)
+    tokenizer = [(tokenizer_in(card.folder) or card.folder / TOKENIZER, card.tokenizer_sha256)] if card.tokenizer_sha256 else []
+    for part, expected in ((card.folder / WEIGHTS, card.sha256), *tokenizer):
+        if not part.is_file():
+            raise UserError(f"Checkpoint {card.name!r} lacks its {part.name}; fetch it again.")
+        found = sha256_of(part)
         if found != expected:
-            raise UserError(f"{part} of {card.name!r} has SHA-256 {found[:12]}…, its card says {expected[:12]}…; fetch or add it again.")
+            raise UserError(
+                f"{part.name} of {card.name!r} has SHA-256 {found[:12]}…, its card says {expected[:12]}…; fetch or add it again."
+            )
 
 
 def load_encoder(name: str, folder: Path | None = None) -> Encoder:

@@ -27,7 +27,7 @@ from clap.checkpoints import (
     verify,
 )  # fmt: skip
 from clap.errors import UserError
-from clap.weights import TOKENIZER, WEIGHTS, sha256_of
+from clap.weights import WEIGHTS, sha256_of, tokenizer_in
 
 NOT_STATED = "not stated"
 COPIED = ("name", "title", "kind", "languages", "licence", "trained_on", "made", "sha256", "tokenizer_sha256")
@@ -116,8 +116,8 @@ def _own_folder(folder: Path, name: str, given: dict[str, Any]) -> Card:
 
 
 def _made_here(folder: Path, name: str) -> dict[str, Any]:
-    tokenizer = folder / TOKENIZER
-    hashes = {"sha256": sha256_of(folder / WEIGHTS), "tokenizer_sha256": sha256_of(tokenizer) if tokenizer.is_file() else ""}
+    tokenizer = tokenizer_in(folder)
+    hashes = {"sha256": sha256_of(folder / WEIGHTS), "tokenizer_sha256": sha256_of(tokenizer) if tokenizer else ""}
     return {"title": name, "trained_on": NOT_STATED, **hashes}
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from clap.model.clap import Clap
 
 WEIGHTS, TOKENIZER = "model.safetensors", "sentencepiece.model"
+WORD_PIECES = ("tokenizer.json", "vocab.txt")
+"""BERT's tokenizer, as one file or the other; SONAR's is TOKENIZER."""
 STORED = ("float32", "float16", "bfloat16")
 CODES = {
     "float64": "F64",
@@ -110,6 +112,22 @@ def _widened(path: Path, key: str) -> Tensor:
 
     with safe_open(path, "pt") as file:
         return file.get_tensor(key).float()
+
+
+def tokenizer_in(folder: Path) -> Path | None:
+    """The tokenizer's file in the folder of a checkpoint or run, of whichever text encoder; None when there is none."""
+    return next((folder / name for name in (TOKENIZER, *WORD_PIECES) if (folder / name).is_file()), None)
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 over the names, types, shapes and bytes of a model's state, in hexadecimal."""
+    import torch
+
+    digest = hashlib.sha256()
+    for key, value in sorted(model.state_dict().items()):
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def sha256_of(path: Path) -> str:

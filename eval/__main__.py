@@ -1,4 +1,4 @@
-"""Command line: `python -m eval run …` judges a checkpoint, `python -m eval verify FILE` recomputes a committed result."""
+"""Command line: `python -m eval run | consistency | verify | table | compare | export`; results are JSON (eval.results)."""
 
 from __future__ import annotations
 
@@ -86,7 +86,11 @@ def _report(line: str) -> None:
 def _dataset(name: str, data: Path | None) -> Dataset:
     from clap.data.datasets import load_dataset
 
-    return load_dataset(name, data)
+    dataset = load_dataset(name, data)
+    others = sorted({caption.language for caption in dataset.captions} - set(CODES))
+    if others:
+        _report(f"{name}: captions in {', '.join(others)} are left out; checkpoints are judged in {', '.join(CODES)}")
+    return dataset
 
 
 def _embedder(encoder: Encoder, batch: int = BATCH, cache: Path | None = None) -> Embedder:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -99,7 +101,8 @@ def write_trec(record: RunRecord, folder: Path, embedder: Embedder, dataset: Dat
         _check_same(result, relevant, queries, items, ranks)
         name = _made(folder) / f"{record.dataset}.{result.language}.{result.direction}"
         write_text(name.with_name(f"{name.name}.run"), "".join(_run_lines(queries, items, ranks, record.checkpoint)))
-        write_text(name.with_name(f"{name.name}.qrels"), "".join(f"{q} 0 {item} 1\n" for q in sorted(relevant) for item in relevant[q]))
+        lines = (f"{field(query)} 0 {field(item)} 1\n" for query in sorted(relevant) for item in relevant[query])
+        write_text(name.with_name(f"{name.name}.qrels"), "".join(lines))
 
 
 def _ranking(direction: str, scores: np.ndarray, captions: list[str], clips: list[str]) -> tuple[list[str], list[str], np.ndarray]:
@@ -119,7 +122,12 @@ def _check_same(result: Result, relevant: dict[str, tuple[str, ...]], queries: l
 def _run_lines(queries: list[str], items: list[str], ranks: np.ndarray, tag: str) -> Iterator[str]:
     for query, row in zip(queries, ranks, strict=True):
         for position in np.argsort(row)[:TREC_DEPTH]:
-            yield f"{query} Q0 {items[position]} {row[position]} {len(items) + 1 - row[position]} {tag}\n"
+            yield f"{field(query)} Q0 {field(items[position])} {row[position]} {len(items) + 1 - row[position]} {field(tag)}\n"
+
+
+def field(name: str) -> str:
+    """A name as one field of TREC's files, which blanks separate: those, and the percent sign, percent-encoded."""
+    return re.sub(r"[\s%]", lambda found: quote(found[0], safe=""), name)
 
 
 def _made(folder: Path) -> Path:

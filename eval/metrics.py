@@ -113,6 +113,12 @@ def _first_rank_chance(pool: int, relevant: int) -> np.ndarray:
     return hit_now * np.cumprod(np.concatenate([[1.0], 1 - hit_now[:-1]]))
 
 
+def random_precision(pool: int, relevant: int, k: int) -> float:
+    """Average precision over all relevant items that a random order of the pool can expect in the top k."""
+    others = (relevant - 1) / (pool - 1) if pool > 1 else 0.0
+    return sum((1 + (rank - 1) * others) / rank for rank in range(1, min(k, pool) + 1)) / pool
+
+
 def chance(metric: str, pool: int, relevant: int) -> float:
     """The expected value of a metric of PER_QUERY for one query whose `pool` items stand in a random order."""
     first = _first_rank_chance(pool, relevant)
@@ -120,6 +126,5 @@ def chance(metric: str, pool: int, relevant: int) -> float:
     if metric == "MRR":
         return float((first / rank).sum())
     if metric == "mAP@10":
-        others = (relevant - 1) / (pool - 1) if pool > 1 else 0.0
-        return float(((1 + (rank[:10] - 1) * others) / rank[:10]).sum() / pool)
+        return random_precision(pool, relevant, 10)
     return float(first[: int(metric.removeprefix("R@"))].sum())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clap.errors import UserError
-from eval.metrics import PER_QUERY, Ranks, average_precision, chance
+from eval.metrics import PER_QUERY, Ranks, average_precision, chance, random_precision
 from eval.qrels import CAPTIONS, TEXTS, Qrels
 
 if TYPE_CHECKING:
@@ -35,14 +35,8 @@ def _random_share(pool: int, _: int, k: int) -> float:
     return min(1.0, k / pool)
 
 
-def _random_precision(pool: int, relevant: int, k: int) -> float:
-    """Average precision over all relevant items that a random order of the pool can expect in the top k."""
-    others = (relevant - 1) / (pool - 1) if pool > 1 else 0.0
-    return sum((1 + (rank - 1) * others) / rank for rank in range(1, min(k, pool) + 1)) / pool
-
-
 def _random_capped(pool: int, relevant: int, k: int) -> float:
-    return _random_precision(pool, relevant, k) * relevant / min(k, relevant)
+    return random_precision(pool, relevant, k) * relevant / min(k, relevant)
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,7 @@ def _metric(name: str) -> Metric:
 _CUTS = (1, 5, 10, 50)
 _PLAIN = {name: _metric(name) for name in ("R@1", "R@5", "R@10", "R@50", "mAP@10", "MRR")}
 _SHARES = {f"R@{k}": Metric(partial(share_found, k=k), partial(_random_share, k=k)) for k in _CUTS}
-_MAP_16 = Metric(partial(average_precision, k=16), partial(_random_precision, k=16))
+_MAP_16 = Metric(partial(average_precision, k=16), partial(random_precision, k=16))
 _CAPPED = Metric(partial(capped_average_precision, k=10), partial(_random_capped, k=10))
 
 PAPER = Protocol(

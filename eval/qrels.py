@@ -86,10 +86,6 @@ class Qrels:
         """The number of items that each query of a direction ranks: clips from text to audio, else captions."""
         return len(self.captions if direction == TEXT_TO_AUDIO else self.clips_of)
 
-    def clip_of_query(self, direction: str, query: str) -> str:
-        """The clip that a query is about, the first of several: the unit that is resampled for an interval."""
-        return self.clips_of[query][0] if direction == TEXT_TO_AUDIO else query
-
 
 def groups_of(captions: Iterable[Caption]) -> tuple[tuple[str, ...], ...]:
     """The groups of captions of one language that are the same text once normalised (clap.text); ids sorted."""

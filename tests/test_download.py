@@ -159,6 +159,7 @@ def test_a_web_page_is_no_file(server, path):
 def test_no_server(server, path):
     server.close()
     fails(server, path, "cannot be reached; check the network")
+    assert names(path) == []
 
 
 def test_no_such_host(path, monkeypatch):
@@ -180,6 +181,7 @@ def test_a_silent_server_is_not_waited_for_for_ever(server, path, monkeypatch):
     answer = server.answer
     monkeypatch.setattr(server, "answer", lambda handler: module.time.sleep(0.5))
     fails(server, path, "does not answer within 0.2 s")
+    assert names(path) == []
     monkeypatch.setattr(server, "answer", answer)
 
 

@@ -48,7 +48,13 @@ def test_evaluation_knows_no_model():
 def test_every_requirement_is_used():
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     pinned = {line.split("==")[0] for line in lines if "==" in line}
-    named = {"sonar-space": "sonar", "faiss-cpu": "faiss", "lingua-language-detector": "lingua", "pillow": "PIL"}
+    named = {
+        "sonar-space": "sonar",
+        "faiss-cpu": "faiss",
+        "lingua-language-detector": "lingua",
+        "pillow": "PIL",
+        "lightning-fabric": "lightning_fabric",
+    }
     only_pins = {"fairseq2n", "huggingface_hub", "brotli"}
     assert {name for name in pinned - only_pins if not users(named.get(name, name))} == set()
 

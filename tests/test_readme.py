@@ -9,6 +9,7 @@ import pytest
 from clap.__main__ import parser
 from clap.checkpoints import available
 from eval.__main__ import markdown
+from eval.protocols import PROTOCOLS
 from eval.qrels import DIRECTIONS
 from eval.results import load
 
@@ -40,6 +41,11 @@ def test_paths_and_links_exist():
 def test_the_space_runs_the_pinned_gradio():
     version = re.search(r"^sdk_version: (\S+)$", README, re.MULTILINE).group(1)
     assert f"gradio=={version}" in (ROOT / "requirements.txt").read_text()
+
+
+def test_the_protocols_are_documented_in_their_own_words():
+    told = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    assert all(f"| `{protocol.name}` | {protocol.text} |" in told for protocol in PROTOCOLS.values())
 
 
 def test_checkpoints_are_named():

@@ -148,6 +148,7 @@ def test_the_first_fetch_pins_and_the_next_must_be_the_same(card, server, home):
 def test_a_missing_file_is_told(card, server):
     del server.files["pretrain.pt"]
     refused(card, r"has no such file \(404\)")
+    assert not card.folder.exists()
 
 
 class Bomb:
@@ -214,6 +215,7 @@ def test_files_of_this_machine_are_left_alone(card, weights_file, server, home):
 def test_a_broken_list_of_pins_is_told(card, home):
     (home / PINS).write_text("[1]")
     refused(card, "pins.json is no list of SHA-256")
+    assert (home / PINS).read_text() == "[1]" and not card.folder.exists()
 
 
 def test_a_folder_that_cannot_be_written(card, tmp_path):
@@ -265,6 +267,7 @@ def test_a_released_checkpoint_at_full_width_through_a_bad_server(tmp_path, monk
     server.files["pretrain.pt"] = Served(body, statuses=[404, 200, 200], broken_after=[len(body) // 2])
     card = replace(get_card("ml-clap-pretrain"), source=server.url("pretrain.pt"), tokenizer_source=server.url("pieces.model"))
     refused(card, r"has no such file \(404\)")
+    assert not card.folder.exists()
     refused(card, "broke off in the middle; 1,.* MB are kept")
     fetch(card, quiet)
     assert kept(server) > len(body) // 2 - (2 << 20)

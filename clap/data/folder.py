@@ -11,7 +11,7 @@ from typing import Any
 
 from clap.data.records import PROVENANCES, Caption, Clip, Dataset, read_json_lines, read_jsonl, read_text, refuse_keys
 from clap.errors import UserError
-from clap.languages import get_language
+from clap.languages import require_code
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".webm")
 """Of two files of one clip, the one whose suffix comes first here is taken."""
@@ -96,21 +96,23 @@ def check_caption(where: str, caption: Caption) -> Caption:
     if caption.provenance not in PROVENANCES:
         raise UserError(f"{where}: unknown provenance {caption.provenance!r}; it is one of {', '.join(PROVENANCES)}.")
     try:
-        get_language(caption.language)
+        require_code(caption.language)
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     return caption
 
 
 def join_languages(dataset: Dataset, folder: Path, elsewhere: Collection[str] = ()) -> Dataset:
-    """`dataset` with the captions of every `captions.<language>.jsonl` in `folder`: id, clip, text and provenance a line.
+    """`dataset` with the captions of every `captions.<language>.jsonl` and `captions.<language>.<name>.jsonl` in `folder`.
+
+    A line has id, clip, text and provenance, and of a translation what else a Caption says.
 
     Captions of the clips `elsewhere`, those of other splits, are left to them. Raises UserError for any other clip, and
     for a language that is not known.
     """
     added = []
     for path in sorted(folder.glob("captions.*.jsonl")):
-        code = path.name.removeprefix("captions.").removesuffix(".jsonl")
+        code = path.name.split(".")[1]
         captions = [check_caption(path.name, caption) for caption in read_jsonl(path, Caption, language=code)]
         own = {clip.id for clip in dataset.clips}
         lost = [caption.clip for caption in captions if caption.clip not in own and caption.clip not in elsewhere]

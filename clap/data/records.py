@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from clap.errors import UserError
 
+HELD_SPLITS = ("validation", "val", "test", "evaluation")
+"""Clips of these splits are never trained on; those of the first two choose among epochs."""
 PROVENANCES = ("human", "machine", "machine-reviewed")
 """Who wrote a caption: a person, a model, or a model with every line read again."""
 
@@ -35,13 +37,20 @@ class Clip:
 
 @dataclass(frozen=True)
 class Caption:
-    """One caption of one clip; `id` is unique in its data set and language-specific."""
+    """One caption of one clip; `id` is unique in its data set and language-specific.
+
+    Of a translation: `translator` made it from the caption `source_caption`; `similarity` is the cosine of the sentence
+    embeddings of the two, None where nobody measured it.
+    """
 
     id: str
     clip: str
     language: str
     text: str
     provenance: str
+    translator: str = ""
+    source_caption: str = ""
+    similarity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -143,11 +152,16 @@ def read_jsonl(path: Path, kind: type[Record], **given: str) -> list[Record]:
     return records
 
 
+def caption_row(caption: Caption) -> dict[str, Any]:
+    """A caption as plain data, without what it does not say."""
+    return {key: value for key, value in asdict(caption).items() if value not in ("", None)}
+
+
 def write_jsonl(path: Path, records: Iterable[Record]) -> None:
     """Write records as JSON lines (UTF-8), through a temporary name; clip paths become relative to the file."""
     lines = []
     for record in records:
-        row = asdict(record)
+        row = caption_row(record) if isinstance(record, Caption) else asdict(record)
         if isinstance(record, Clip):
             row["path"] = record.path.resolve().relative_to(path.parent.resolve()).as_posix()
         lines.append(json.dumps(row, ensure_ascii=False))

@@ -22,8 +22,9 @@ import numpy as np
 
 from clap.audio import from_samples
 from clap.data.language_enhancement import Pair
+from clap.data.records import HELD_SPLITS
 from clap.errors import UserError
-from clap.languages import ENGLISH, get_language
+from clap.languages import ENGLISH, require_code
 
 if TYPE_CHECKING:
     from webdataset import DataPipeline
@@ -37,11 +38,12 @@ GZIP_START = b"\x1f\x8b"
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One clip of a shard: its id, its waveform `(T,)`, and its captions by language."""
+    """One clip of a shard: its id, its waveform `(T,)`, its captions by language, and its split where the shard tells it."""
 
     id: str
     waveform: np.ndarray
     captions: dict[str, tuple[str, ...]]
+    split: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,19 +140,25 @@ def _decode(where: str, item: dict[str, Any]) -> Sample:
     kind = next((kind for kind in AUDIO_KINDS if kind in item), None)
     if kind is None or "json" not in item:
         raise UserError(f"{where}: the {'audio' if kind is None else 'json'} is missing; a sample is <key>.flac and <key>.json.")
+    told, captions = read_told(where, item["json"])
+    return Sample(told.get("id", item["__key__"]), _waveform(where, item[kind]), captions, told.get("split", ""))
+
+
+def read_told(where: str, text: bytes) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+    """A sample's json, and the captions in it by language; raises UserError for anything else, an unknown language among them."""
     try:
-        told = json.loads(item["json"])
+        told = json.loads(text)
         captions = {code: tuple(texts) for code, texts in told["captions"].items() if not isinstance(texts, str)}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f'{where}: its json must be an object like {{"captions": {{"eng_Latn": ["a dog barks"]}}}}.') from error
     _check_captions(where, told["captions"], captions)
-    return Sample(told.get("id", item["__key__"]), _waveform(where, item[kind]), captions)
+    return told, captions
 
 
 def _check_captions(where: str, told: dict[str, Any], captions: dict[str, tuple[str, ...]]) -> None:
     for code in told:
         try:
-            get_language(code)
+            require_code(code)
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
         if not all(isinstance(text, str) and text.strip() for text in captions.get(code, (None,))):
@@ -170,11 +178,13 @@ def _waveform(where: str, encoded: bytes) -> np.ndarray:
 def caption_pairs(samples: Iterable[Sample], ratio: float = 0.0, seed: int = 0, epoch: int = 0) -> Iterator[HeardPair]:
     """The training pairs of a stream: one English caption of each clip, and each translated caption with probability `ratio`.
 
-    Over an epoch that is what clap.data.language_enhancement draws when all captions are known beforehand. UserError for a
-    clip without an English caption.
+    Clips of HELD_SPLITS are passed over. Over an epoch that is what clap.data.language_enhancement draws when all captions are
+    known beforehand. UserError for a clip without an English caption.
     """
     rng = _random(seed, epoch, "captions")
     for sample in samples:
+        if sample.split in HELD_SPLITS:
+            continue
         if not sample.captions.get(ENGLISH):
             raise UserError(f"Clips without an English caption cannot be trained on: {sample.id}.")
         yield HeardPair(sample.id, rng.choice(sample.captions[ENGLISH]), ENGLISH, sample.waveform)

@@ -16,6 +16,7 @@ from clap.errors import UserError
 from clap.languages import CODES
 from clap.model import sonar
 from clap.model.ced import Ced
+from clap.weights import TOKENIZER, WORD_PIECES
 
 
 class AudioTower(Protocol):
@@ -106,7 +107,7 @@ def build_text_tower(config: SonarConfig | BertConfig) -> TextTower:
     return BertTower(config)
 
 
-TOKENIZER_FILES = {SonarConfig: ("sentencepiece.model",), BertConfig: ("tokenizer.json", "vocab.txt")}
+TOKENIZER_FILES = {SonarConfig: (TOKENIZER,), BertConfig: WORD_PIECES}
 """Where a checkpoint folder keeps its tokenizer; the first of them that is there counts."""
 
 

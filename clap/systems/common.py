@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path, PosixPath
@@ -16,6 +16,7 @@ from clap.audio import SAMPLE_RATE_HZ
 from clap.errors import UserError
 from clap.languages import get_language
 from clap.model.batching import equal_length_batches
+from clap.weights import fingerprint
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,7 +27,7 @@ UNREADABLE = (OSError, ValueError, RuntimeError, LookupError, TypeError, EOFErro
 """What packages raise for weights that are missing, cannot be fetched, are cut short or belong to something else."""
 
 
-class Adapter:
+class Adapter(ABC):
     """A system's model as an Encoder; `truncated` counts captions cut at its length since it was made.
 
     A subclass gives `title`, `languages` (FLORES-200 codes), `max_tokens` and the two methods that end the class. `rate_hz`
@@ -88,13 +89,13 @@ class Adapter:
             vectors[batch] = encode({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
         return vectors
 
+    @abstractmethod
     def embed_window(self, samples: np.ndarray) -> Tensor:
         """Samples `(T,)` at `rate_hz`, at most one window -> `(D,)`, the same each time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def embed_captions(self, captions: Sequence[str], language: str) -> Tensor:
         """Captions of a language that the system knows -> `(N, D)`, none depending on the others."""
-        raise NotImplementedError
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -108,17 +109,6 @@ def resampled(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
     from torchaudio.functional import resample
 
     return resample(torch.from_numpy(np.ascontiguousarray(waveform)), SAMPLE_RATE_HZ, rate_hz).numpy()
-
-
-def fingerprint(model: nn.Module) -> str:
-    """SHA-256 over the names, types, shapes and bytes of a model's state, in hexadecimal."""
-    import torch
-
-    digest = hashlib.sha256()
-    for key, value in sorted(model.state_dict().items()):
-        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def load_package(package: str, title: str, install: str = INSTALL) -> ModuleType:

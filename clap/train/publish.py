@@ -13,7 +13,7 @@ from clap.data.esc50 import credits, load_esc50
 from clap.errors import UserError
 from clap.languages import CODES, get_language
 from clap.train.prepare import REAL_FOLDS, REAL_LICENCES
-from clap.weights import TOKENIZER, WEIGHTS, load_weights, save_weights, sha256_of
+from clap.weights import WEIGHTS, load_weights, save_weights, sha256_of, tokenizer_in
 
 KINDS = {"clap": ClapConfig, "sonar": SonarConfig, "ced": CedConfig}
 
@@ -33,14 +33,15 @@ def publish(run: Path, name: str, kind: str, about: dict[str, Any], folder: Path
     out.mkdir(parents=True, exist_ok=True)
     state, config = load_weights(run / WEIGHTS, KINDS[kind])
     save_weights(out / WEIGHTS, state, config, dtype="float16")
-    if (run / TOKENIZER).is_file():
-        shutil.copyfile(run / TOKENIZER, out / TOKENIZER)
+    tokenizer = tokenizer_in(run)
+    if tokenizer:
+        shutil.copyfile(tokenizer, out / tokenizer.name)
     languages = [get_language(code).code for code in about.pop("languages") if kind != "ced"]
     made = {"command": about.pop("command"), "seed": about.pop("seed"), "minutes": minutes_of(run)}
     if (run / "data").is_file():
         made["data_sha256"] = (run / "data").read_text()
     card = {"name": name, "kind": kind, "languages": languages, "made": made, "sha256": sha256_of(out / WEIGHTS), **about}
-    card["tokenizer_sha256"] = sha256_of(out / TOKENIZER) if (out / TOKENIZER).is_file() else ""
+    card["tokenizer_sha256"] = sha256_of(tokenizer) if tokenizer else ""
     (out / CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return out
 

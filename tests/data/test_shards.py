@@ -23,9 +23,10 @@ from clap.languages import CODES
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory, tone_world):
-    """The twelve tones in four shards, two captions a language each."""
+    """The twelve tones in four shards, two captions a language each, to be trained on."""
     out = tmp_path_factory.mktemp("packed") / "tones"
-    assert pack.write_shards(tone_world.dataset, out, 3) == 0
+    clips = tuple(replace(clip, split="train") for clip in tone_world.dataset.clips)
+    assert pack.write_shards(replace(tone_world.dataset, clips=clips), out, 3) == 0
     return out
 
 
@@ -80,7 +81,8 @@ def test_shards_are_ml_claps_format_and_the_same_each_time(shards, tmp_path, ton
         assert tar.getnames()[:2] == ["dog-0.flac", "dog-0.json"]
         found = json.load(tar.extractfile("dog-0.json"))
     assert found["captions"]["fra_Latn"] == ["un chien aboie", "un chien aboie 1"] and found["provenance"]["fra_Latn"] == ["human", "human"]
-    pack.write_shards(tone_world.dataset, tmp_path / "again", 3)
+    clips = tuple(replace(clip, split="train") for clip in tone_world.dataset.clips)
+    pack.write_shards(replace(tone_world.dataset, clips=clips), tmp_path / "again", 3)
     assert all(
         (shards / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in ("000000.tar", "000003.tar", "shards.json")
     )
@@ -115,6 +117,12 @@ def test_pairs_are_one_english_caption_and_a_share_of_the_others(shards, tone_wo
     assert Counter(pair.language for pair in everything) == {code: 12 if code == "eng_Latn" else 24 for code in CODES}
     some = list(caption_pairs(read_shards(shards), ratio=0.5, seed=3))
     assert 12 + 60 < len(some) < 12 + 108  # 168 translated captions, half expected, 3.7 standard deviations either way
+
+
+def test_clips_of_held_splits_are_not_trained_on(tone_world, tmp_path):
+    clips = [replace(clip, split="train" if number else "validation") for number, clip in enumerate(tone_world.dataset.clips)]
+    pack.write_shards(replace(tone_world.dataset, clips=tuple(clips)), tmp_path / "out", 12)
+    assert ids_of(caption_pairs(read_shards(tmp_path / "out"))) == [clip.id for clip in clips[1:]]
 
 
 def ids_of(pairs):

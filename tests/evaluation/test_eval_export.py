@@ -11,7 +11,7 @@ import pytest
 
 from clap.errors import UserError
 from eval.embeddings import Embedder
-from eval.export import latex, write_csv, write_mteb, write_trec
+from eval.export import field, latex, write_csv, write_mteb, write_trec
 from eval.protocols import DUPLICATE_AWARE, MTEB, read
 
 
@@ -75,6 +75,11 @@ def test_trec_files_give_the_ranks_of_the_result(pair, toy, tmp_path):
         ranks = {query: [rank for rank, item in enumerate(items, 1) if item in relevant[query]] for query, items in run.items()}
         assert ranks == result.ranks
         assert {len(items) for items in run.values()} == {result.pool_size}
+
+
+def test_a_name_with_blanks_is_one_field_and_none_meets_another():
+    assert field("my sound 1.mp3") == "my%20sound%201.mp3" and field("犬-1") == "犬-1"
+    assert field("a b") != field("a%20b") == "a%2520b"
 
 
 def test_trec_of_a_result_that_no_longer_holds_is_refused(toy, tmp_path):

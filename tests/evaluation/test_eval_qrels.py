@@ -52,7 +52,6 @@ def test_a_caption_with_several_clips():
     assert qrels.relevant(TEXT_TO_AUDIO)["x1"] == ("a", "b")
     assert qrels.relevant(AUDIO_TO_TEXT) == {"a": ("x1", "x3"), "b": ("x1", "x2")}
     assert (qrels.pool_size(TEXT_TO_AUDIO), qrels.pool_size(AUDIO_TO_TEXT)) == (2, 3)
-    assert qrels.clip_of_query(TEXT_TO_AUDIO, "x1") == "a"
     assert qrels.hash != Qrels.from_pairs(["a", "b"], PAIRS).hash
 
 

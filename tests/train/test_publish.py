@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from clap.checkpoints import load_encoder
+from clap.config import BertConfig
 from clap.errors import UserError
 from clap.model.clap import Clap
 from clap.train.publish import minutes_of, publish
@@ -31,6 +33,22 @@ def test_a_published_run_is_a_checkpoint(tiny, tokenizer_file, tmp_path):
     made = json.loads((out / "card.json").read_text())["made"]
     assert made == {"command": "python -m clap.train clap", "seed": 3, "minutes": 2.0, "data_sha256": "d" * 64}
     assert load_encoder("mine", shelf).embed_text(["rain"], "eng_Latn").shape == (1, 32)
+
+
+def test_a_bert_checkpoint_keeps_its_own_tokenizer_which_is_verified(tiny, tmp_path):
+    run, shelf = tmp_path / "run", tmp_path / "shelf"
+    run.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "rain", "falls"]
+    text = BertConfig(model_dim=32, num_layers=1, num_heads=2, ffn_inner_dim=64, max_seq_len=12, vocab_size=len(words))
+    config = replace(tiny, text=text)
+    save_weights(run / "model.safetensors", Clap(config).state_dict(), config)
+    (run / "vocab.txt").write_text("\n".join(words) + "\n")
+    (run / "log.jsonl").write_text('{"seconds": 60.0}\n')
+    out = publish(run, "bert", "clap", dict(ABOUT), shelf)
+    assert load_encoder("bert", shelf).embed_text(["rain falls"], "eng_Latn").shape == (1, 32)
+    (out / "vocab.txt").write_text("\n".join(reversed(words)) + "\n")
+    with pytest.raises(UserError, match="vocab.txt of 'bert' has SHA-256"):
+        load_encoder("bert", shelf)
 
 
 def test_minutes_add_up_over_restarts(tmp_path):
