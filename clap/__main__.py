@@ -1,4 +1,4 @@
-"""The command line: `python -m clap search | embed-audio | embed-text | checkpoints | datasets | doctor | convert`.
+"""The command line: `python -m clap search`, and the commands that `--help` lists.
 
 Data goes to standard output, progress to standard error; what the caller got wrong is one sentence and exit status 2.
 """

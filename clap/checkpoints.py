@@ -15,9 +15,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from clap.cache import checkpoints_folder
+from clap.config import wrong_types
 from clap.errors import UserError
 from clap.languages import get_language
 from clap.weights import TOKENIZER, WEIGHTS, sha256_of, tokenizer_in
@@ -96,7 +97,7 @@ def read_catalogue(path: Path) -> list[Card]:
             card = card_of_line(_object(line), path.parent)
             if card.name in cards:
                 raise ValueError(f"{card.name} stands in a line before")
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise UserError(f"{path}, line {number}: no entry of a checkpoint ({_told(error)}); correct or remove the line.") from error
         cards[card.name] = card
     return list(cards.values())
@@ -104,7 +105,7 @@ def read_catalogue(path: Path) -> list[Card]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as UTF-8 text ({_told(error)}); correct or remove it.") from error
 
@@ -130,8 +131,12 @@ def card_of_line(data: dict[str, Any], home: Path) -> Card:
         return _card(data, checkpoints_folder() / str(data["name"]))
     folder = home / Path(data["folder"]).expanduser()
     own = _object((folder / CARD).read_text(encoding="utf-8")) if (folder / CARD).is_file() else {}
+    if not own and not folder.is_dir() and not data.get("sha256"):
+        raise ValueError(f"there is no folder {folder}")
     merged = {"kind": OWN, **own, **{key: value for key, value in data.items() if key != "folder"}}
     _require_entries(merged, ("sha256",))
+    if merged["kind"] != OWN:
+        raise ValueError(f"the card in {folder} is of kind {merged['kind']!r}, a single tower's; only {OWN!r} can be searched with")
     return _card(merged, folder)
 
 
@@ -146,11 +151,15 @@ def _card(data: dict[str, Any], folder: Path) -> Card:
     if unknown:
         raise ValueError(f"unknown entries {', '.join(unknown)}")
     _require_entries(data, ("name", "title", "kind", "languages", "licence", "trained_on"))
-    _require_name(data["name"])
+    wrong = wrong_types(get_type_hints(Card) | {"made": dict, "languages": list}, data)
+    if wrong:
+        raise ValueError(wrong)
+    require_name(data["name"])
     return Card(**{**data, "languages": tuple(get_language(code).code for code in data["languages"]), "folder": folder})
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Raise UserError for a name that cannot be a folder's on every machine."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", str(name), re.ASCII):
         raise UserError(f"{name!r} cannot be a checkpoint's name: letters, digits, '.', '_' and '-', a letter or digit first.")
 
@@ -189,12 +198,6 @@ def get_card(name: str, folder: Path | None = None) -> Card:
     close = difflib.get_close_matches(name, cards, n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"the checkpoints are {', '.join(cards) or 'none'}."
     raise UserError(f"Unknown checkpoint {name!r}; {hint}")
-
-
-def require_language(card: Card, language: str) -> None:
-    """Raise UserError for a query language that a checkpoint's text encoder cannot read."""
-    if card.kind in SYSTEMS and language not in card.languages:
-        raise UserError(f"{card.title} reads {', '.join(card.languages)} only, not {language}.")
 
 
 def verify(card: Card) -> None:

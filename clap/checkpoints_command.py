@@ -67,12 +67,29 @@ def fetch(name: str) -> Card:
         try:
             verify(card)
         except UserError:
-            shutil.rmtree(card.folder)
+            return _fetch_anew(by_line[name], card.folder)
     elif card.kind in SYSTEMS:
         raise UserError(f"{name} is fetched by its own package, {PACKAGES[card.kind]}, when it is used first; there is nothing to do here.")
     if name in by_line:
         return fetch_released(by_line[name])
     verify(card)
+    return card
+
+
+def _fetch_anew(line: Card, folder: Path) -> Card:
+    """Fetch a checkpoint whose folder is there and broken; where that fails, the folder is as it was."""
+    from clap.released import WORKING
+
+    aside = folder.parent / WORKING / f"{folder.name}.old"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.parent.mkdir(exist_ok=True)
+    folder.replace(aside)
+    try:
+        card = fetch_released(line)
+    except BaseException:
+        aside.replace(folder)
+        raise
+    shutil.rmtree(aside)
     return card
 
 
@@ -109,9 +126,11 @@ def _own_folder(folder: Path, name: str, given: dict[str, Any]) -> Card:
     known = {} if (folder / CARD).is_file() else _made_here(folder, name)
     card = _checked({**known, **given, "name": name, "folder": str(folder)})
     verify(card)
+    from clap.model.towers import require_languages
     from clap.weights import load_clap
 
-    load_clap(folder)
+    known = load_clap(folder)[0].text_encoder.languages
+    require_languages(card.languages, known)
     return card
 
 
@@ -143,7 +162,7 @@ def _checked(line: dict[str, Any]) -> Card:
 
 def _append(line: dict[str, Any]) -> None:
     path = checkpoints_folder() / CATALOGUE
-    before = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    before = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()] if path.is_file() else []
     _write(path, [*before, json.dumps(line, ensure_ascii=False)])
 
 
@@ -165,7 +184,7 @@ def remove(name: str) -> list[str]:
         done += [f"Deleted {folder}." for folder in folders]
     if name in own:
         path = place / CATALOGUE
-        _write(path, [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and json.loads(line)["name"] != name])
+        _write(path, [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip() and json.loads(line)["name"] != name])
         done.append(f"Took {name} out of {path}.")
     if not done:
         raise UserError(_why_not(get_card(name)))

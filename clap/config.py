@@ -114,11 +114,26 @@ def from_dict(kind: type[Config], data: dict[str, Any]) -> Config:
     unknown = sorted(set(data) - set(valid))
     if unknown:
         raise UserError(f"{kind.__name__} has no {', '.join(map(repr, unknown))}; its keys are {', '.join(valid)}.")
-    return kind(**{key: _tower(key, get_args(hints[key]), value) if get_args(hints[key]) else value for key, value in data.items()})
+    towers = {key for key in data if get_args(hints[key])}
+    wrong = wrong_types(hints, {key: value for key, value in data.items() if key not in towers})
+    if wrong:
+        raise UserError(f"{kind.__name__}: {wrong}.")
+    return kind(**{key: _tower(key, get_args(hints[key]), value) if key in towers else value for key, value in data.items()})
+
+
+def wrong_types(hints: dict[str, Any], values: dict[str, Any]) -> str | None:
+    """What is wrong with plain data whose entries must have the simple types of `hints` (a whole number will do for a float)."""
+    for key, value in values.items():
+        allowed = (int, float) if hints[key] is float else hints[key]
+        if not isinstance(value, allowed) or (isinstance(value, bool) and hints[key] is not bool):
+            return f"{key} must be of type {getattr(hints[key], '__name__', hints[key])}, got {value!r}"
+    return None
 
 
 def _tower(name: str, choices: tuple[type, ...], data: dict[str, Any]) -> Any:
     """One of `choices` by the data's `kind`; data without one, as the first checkpoints have, is of the first."""
+    if not isinstance(data, dict):
+        raise UserError(f"ClapConfig: {name} must be a tower's configuration, got {data!r}.")
     kinds = {choice.kind: choice for choice in choices}
     kind = data.get("kind", choices[0].kind)
     if kind not in kinds:

@@ -66,7 +66,7 @@ def examine(encoder: Encoder, languages: Sequence[str], report: Callable[[str], 
 
 
 def quick(encoder: Encoder, languages: Sequence[str]) -> Diagnosis:
-    """Only the checks that can refuse an encoder, without the gallery: some seconds of sound and a dozen captions a language."""
+    """Only the checks that can refuse an encoder: some seconds of sound, a few clips of the gallery, a dozen captions a language."""
     return _examine(encoder, languages, REFUSING, silent)
 
 
@@ -99,7 +99,8 @@ def _check(probe: Probe, patient: Patient) -> Check:
         passed, value, unit, explanation = probe.find(patient)
     except Exception as error:  # whatever an encoder raises is a finding about it
         said = " ".join(str(error).split())[:300] or "no message"
-        passed, value, unit, explanation = False, type(error).__name__, "", f"The encoder failed: {said}."
+        refuses = False if probe in REFUSING else None
+        passed, value, unit, explanation = refuses, type(error).__name__, "", f"The encoder failed: {said.rstrip('.')}."
     value = value if isinstance(value, str) else float(value)
     return Check(probe.name, probe.title, None if passed is None else bool(passed), value, unit, explanation)
 
@@ -107,22 +108,28 @@ def _check(probe: Probe, patient: Patient) -> Check:
 # By name, and the command
 
 
+def _import_libraries() -> None:
+    """What loading would import, so that it is not taken for the checkpoint's memory."""
+
+    import clap.model.clap  # noqa: F401
+
+
 def diagnose(name: str, report: Callable[[str], None] = silent) -> Diagnosis:
     """Load a checkpoint by name and examine it in its languages, with its size and memory; raises UserError as loading does."""
     from clap.checkpoints import get_card, load_encoder
 
     card = get_card(name)
+    _import_libraries()
     before = resident_bytes()
-    encoder = load_encoder(name)
+    diagnosis = examine(load_encoder(name), card.languages, report)
     grown = None if before is None else max(0, resident_bytes() - before)
-    diagnosis = examine(encoder, card.languages, report)
     sizes = (
         ("size", "Weights on disk", get_card(name).size_bytes, "The size of the weights' file."),
         (
             "memory",
-            "Memory that loading added",
+            "Memory",
             grown,
-            "Growth of this process: weights, and libraries that were not in it before.",
+            "Growth of this process from before loading to after these checks; the libraries were in it before.",
         ),
     )
     told = [Check(key, title, None, value / 1e6, "MB", sentence) for key, title, value, sentence in sizes if value is not None]

@@ -7,6 +7,7 @@ in `pins.json`; every later one must send the same.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -24,6 +25,7 @@ from clap.errors import UserError
 from clap.weights import TOKENIZER, sha256_of
 
 WORKING, PINS = ".fetching", "pins.json"
+SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".model")
 SONAR_TOKENIZER = "https://dl.fbaipublicfiles.com/SONAR/sentencepiece.source.256000.model"
 """The released SONAR's, by the address in sonar-space's own card."""
 
@@ -106,11 +108,19 @@ def _obtain(source: str, work: Path, pins: Path, report: Report) -> tuple[Path, 
         if not path.is_file():
             raise UserError(f"There is no file {source!r}; give an existing file or an address that begins with https://.")
         return path, sha256_of(path)
-    path = work / (Path(urlsplit(source).path).name or "weights")
+    path = _work_file(source, work)
+    _make_folder(path.parent)
     try:
         return path, download(source, path, _pinned(pins).get(source), report=report)
     except WrongFile as error:
         raise UserError(f"{error} If its owners have changed the file, take its address out of {pins}.") from error
+
+
+def _work_file(source: str, work: Path) -> Path:
+    """Where an address is downloaded to: a folder of its own, under the last part of its path that has a suffix of weights."""
+    parts = [part for part in urlsplit(source).path.split("/") if part]
+    named = [part for part in parts if Path(part).suffix in SUFFIXES] or parts or ["weights"]
+    return work / hashlib.sha256(source.encode()).hexdigest()[:12] / named[-1]
 
 
 @contextmanager

@@ -103,7 +103,17 @@ def load_weights(path: Path, kind: type[Config]) -> tuple[dict[str, Tensor], Con
         raise UserError(f"{path.name} holds no configuration, so the model it belongs to is unknown.")
     small = (torch.float16, torch.bfloat16)
     full = {key: _widened(path, key) if value.dtype in small else value for key, value in state.items()}
-    return full, from_dict(kind, json.loads(metadata["config"]))
+    return full, _config(metadata["config"], kind, path.name)
+
+
+def _config(text: str, kind: type[Config], name: str) -> Config:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"The configuration in {name} is no JSON ({error}); fetch or train it again.") from error
+    if not isinstance(data, dict):
+        raise UserError(f"The configuration in {name} must be an object, got {data!r}; fetch or train it again.")
+    return from_dict(kind, data)
 
 
 def _widened(path: Path, key: str) -> Tensor:
@@ -174,7 +184,10 @@ def load_clap(folder: Path) -> tuple[Clap, Any]:
     from clap.model.towers import load_text_tokenizer
 
     state, config = load_weights(folder / WEIGHTS, ClapConfig)
-    with without_memory():
-        model = Clap(config)
+    try:
+        with without_memory():
+            model = Clap(config)
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        raise UserError(f"The configuration in {folder.name} makes no model ({error}); fetch or train it again.") from error
     load_strictly(model, state, folder.name, assign=True)
     return model.eval(), load_text_tokenizer(config.text, folder)

@@ -59,7 +59,7 @@ def call(capsys):
 
 
 def rows(call):
-    return {row["name"]: row for row in map(json.loads, call("--json").splitlines())}
+    return {row["name"]: row for row in map(json.loads, call("--json").strip().split("\n"))}
 
 
 def test_everything_is_listed(home, call, monkeypatch):
@@ -70,7 +70,7 @@ def test_everything_is_listed(home, call, monkeypatch):
     assert listed["ms-clap-2023"]["state"] == "needs msclap" and listed["glap"]["state"] == "through glap_model"
     lines = call().splitlines()
     assert [line.split()[0] for line in lines] == sorted(listed) and not home.exists()
-    assert "size unknown" in next(line for line in lines if line.startswith("laion-clap "))
+    assert "size unknown" in next(line for line in lines if line.startswith("glap ")) and "615.0 MB" in lines[3]
 
 
 def test_a_folder_with_a_card_is_added_by_name(home, call):
@@ -78,6 +78,13 @@ def test_a_folder_with_a_card_is_added_by_name(home, call):
     (line,) = map(json.loads, (home / CATALOGUE).read_text().splitlines())
     assert line["folder"] == str(COMPACT) and line["sha256"] == sha256_of(COMPACT / WEIGHTS)
     assert rows(call)["mine"]["title"] == "Compact baseline" and load_encoder("mine").name == "mine"
+
+
+def test_a_title_of_any_characters_is_read_back(home, call):
+    assert "Added mine" in call("add", COMPACT, "--name", "mine", "--title", "a\u2028b\x85c")
+    assert rows(call)["mine"]["title"] == "a\u2028b\x85c"
+    call("remove", "mine")
+    assert "mine" not in rows(call)
 
 
 def test_a_folder_without_a_card_needs_licence_and_languages(home, call, run_folder):
@@ -115,6 +122,8 @@ def test_weights_of_an_address_are_fetched_mended_and_removed(home, call, weight
     assert "has no such file" in call(*words) and not (home / CATALOGUE).exists()
     assert "Added theirs" in call(*words)
     (home / "theirs" / WEIGHTS).write_bytes(b"spoilt")
+    server.files["w.pt"].statuses = [404]
+    assert "has no such file" in call("fetch", "theirs") and (home / "theirs" / WEIGHTS).read_bytes() == b"spoilt"
     assert "theirs" in call("fetch", "theirs") and load_encoder("theirs").dim == 32
     asked = len(server.asked)
     assert "present" in call("fetch", "theirs") and len(server.asked) == asked

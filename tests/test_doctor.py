@@ -70,7 +70,7 @@ def test_a_sound_encoder_passes_every_refusing_check():
     diagnosis = doctor.require_healthy(Sound(), CODES)
     assert diagnosis.passed and diagnosis.encoder == "fake" and diagnosis.languages == CODES
     assert [check.name for check in diagnosis.checks] == [probe.name for probe in checks.REFUSING]
-    assert all(check.passed is True for check in diagnosis.checks)
+    assert {check.name for check in diagnosis.checks if check.passed is not True} == {"speed"}  # undecided: it hears no gallery
 
 
 def test_values_of_captions_on_axes_of_their_own():
@@ -251,7 +251,7 @@ def test_a_wrong_tag_that_turns_captions_away(no_gallery):
 
 def test_an_encoder_that_hears_ten_seconds_and_three_kilohertz_says_so(no_gallery):
     class Narrow(Sound):
-        sample_rate_hz = 6_000
+        rate_hz = 6_000
 
         def hear(self, waveform):
             return super().hear(np.round(low_passed(waveform[:160_000], 3_000), 3))
@@ -315,6 +315,8 @@ def test_a_shipped_checkpoint_that_misreads_16_khz_as_48_khz_is_caught():
     assert informed(encoder, "speed", [ENGLISH]).passed is True
     check = informed(hasty, "speed", [ENGLISH])
     assert check.passed is False and "a third of the speed" in check.explanation
+    with pytest.raises(UserError, match="Sounds are read at their true speed"):
+        doctor.require_healthy(hasty, [ENGLISH])
 
 
 def command(*arguments):

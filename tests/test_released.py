@@ -195,7 +195,30 @@ def test_a_full_disk_while_converting_keeps_the_download(card, server, monkeypat
 
     monkeypatch.setattr(interop, "convert", full)
     refused(card, "No space left")
-    assert (card.folder.parent / WORKING / "paper" / "pretrain.pt").is_file()
+    assert [path.parent.parent.name for path in (card.folder.parent / WORKING).rglob("pretrain.pt")] == ["paper"]
+
+
+def test_two_addresses_of_one_last_part_are_two_files(card, server):
+    for name in ("pretrain.pt", "pieces.model"):
+        server.files[f"{name}/content"] = server.files.pop(name)
+    fetch(replace(card, source=server.url("pretrain.pt/content"), tokenizer_source=server.url("pieces.model/content")), quiet)
+    assert load_encoder("paper").dim == 32
+
+
+def test_what_another_address_left_is_not_taken(card, server, weights_file, monkeypatch):
+    """The conversion of one address was interrupted; the next one names the same file elsewhere, with other weights."""
+    from clap.model import interop
+
+    convert = interop.convert
+    monkeypatch.setattr(interop, "convert", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        fetch(card, quiet)
+    monkeypatch.setattr(interop, "convert", convert)
+    state = {key: value * 2 for key, value in torch.load(weights_file, weights_only=True).items()}
+    torch.save(state, card.folder.parent / "doubled.pt")
+    server.files["v2/pretrain.pt"] = Served((card.folder.parent / "doubled.pt").read_bytes())
+    moved = fetch(replace(card, source=server.url("v2/pretrain.pt")), quiet)
+    assert moved.made["source_sha256"] == sha256_of(card.folder.parent / "doubled.pt")
 
 
 def test_something_else_in_its_place_stays(card, server):

@@ -2,8 +2,10 @@ import threading
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
+from clap.checkpoints import SHIPPED
 from clap.config import CedConfig, ClapConfig
 from clap.errors import UserError
 from clap.model.clap import Clap, ClapEncoder
@@ -121,3 +123,22 @@ def test_a_mapped_model_can_be_trained_without_changing_its_file(tiny, tokenizer
     was = model.audio_proj[0].weight.detach().clone()
     torch.optim.SGD(model.parameters(), 1.0).step()
     assert torch.allclose(model.audio_proj[0].weight, was - 1, atol=1e-6) and (tmp_path / WEIGHTS).read_bytes() == before
+
+
+@pytest.mark.parametrize(("config", "told"), [
+    ("{", "is no JSON"),
+    ("null", "must be an object"),
+    ('{"audio": 5}', "audio must be a tower's configuration, got 5"),
+    ('{"joint_dim": "x"}', "joint_dim must be of type int, got 'x'"),
+    ('{"joint_dim": -3}', "makes no model"),
+    ('{"audio": {"num_heads": 5}}', "makes no model"),
+])  # fmt: skip
+def test_a_configuration_that_makes_no_model_is_a_sentence(config, told, tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors", {"config": config})
+    with pytest.raises(UserError, match=told):
+        load_clap(tmp_path)
+
+
+def test_shipped_configurations_have_the_types_they_should():
+    for name in ("compact-baseline", "compact-mixture-le"):
+        assert load_weights(SHIPPED / name / "model.safetensors", ClapConfig)[1].joint_dim == 256

@@ -11,11 +11,11 @@ import re
 import shutil
 import zipfile
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clap.checkpoints import CARD, OWN
+from clap.checkpoints import CARD, OWN, require_name
 from clap.config import CedConfig, ClapConfig, SonarConfig
 from clap.errors import UserError
 from clap.languages import CODES, get_language
@@ -39,14 +39,16 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise UserError(f"There is no file {str(path)!r}; give the checkpoint's path.")
-    return unwrap(read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_pickle(path), path.name)
+    return unwrap(read_safetensors(path)[0] if path.suffix == ".safetensors" else read_pickle(path), path.name)
 
 
-def _read_pickle(path: Path) -> Any:
+def read_pickle(path: Path, allowed: Sequence[type] = ()) -> Any:
+    """What torch saved, mapped from the file, on the CPU: tensors, plain data and the types `allowed`; see read_foreign for refusals."""
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         code = re.search(r"GLOBAL (\S+)", str(error))
         if code:
@@ -147,10 +149,12 @@ def convert_folder(args: Namespace) -> None:
     tokenizer_sha256 = ""
     if isinstance(config, ClapConfig):
         require_tokenizer(args.tokenizer, config)
+        require_name(out.resolve().name)
     languages = [get_language(code).code for code in args.languages] if isinstance(config, ClapConfig) else []
     sha256 = convert(args.source, args.preset, out, args.dtype)
     if isinstance(config, ClapConfig):
-        shutil.copyfile(args.tokenizer, out / TOKENIZER)
+        if args.tokenizer.resolve() != (out / TOKENIZER).resolve():
+            shutil.copyfile(args.tokenizer, out / TOKENIZER)
         tokenizer_sha256 = sha256_of(out / TOKENIZER)
     made = {"command": f"python -m clap convert {args.source.name} --preset {args.preset}", "source_sha256": sha256_of(args.source)}
     card = {

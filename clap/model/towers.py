@@ -128,3 +128,19 @@ def load_text_tokenizer(config: SonarConfig | BertConfig, folder: Path) -> Any:
     from clap.model.bert import load_tokenizer
 
     return load_tokenizer(path, config)
+
+
+def text_languages(config: SonarConfig | BertConfig) -> tuple[str, ...]:
+    """The languages that the text tower of a configuration reads."""
+    if isinstance(config, SonarConfig):
+        return SonarTower.languages
+    from clap.model.bert import BertTower
+
+    return BertTower.languages
+
+
+def require_languages(languages: Sequence[str], known: Sequence[str]) -> None:
+    """Raise UserError when a checkpoint is said to be of languages that its text tower does not read."""
+    other = [code for code in languages if code not in known]
+    if other:
+        raise UserError(f"The text encoder does not read {', '.join(other)}; it reads {', '.join(known)}: name those with --languages.")

@@ -16,6 +16,7 @@ from clap.audio import SAMPLE_RATE_HZ
 from clap.errors import UserError
 from clap.languages import get_language
 from clap.model.batching import equal_length_batches
+from clap.model.interop import read_pickle
 from clap.weights import fingerprint
 
 if TYPE_CHECKING:
@@ -139,13 +140,10 @@ def require_learned(model: nn.Module, missing: set[str], title: str, source: str
 
 def read_checkpoint(path: Path, title: str) -> dict[str, Any]:
     """A checkpoint written by torch.save, tensors and plain data only, memory-mapped; raises UserError for anything else."""
-    import torch
-
     try:
-        with torch.serialization.safe_globals([PosixPath]):  # training configurations hold folders
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except UNREADABLE as error:
-        raise unreadable(title, path.name, error) from error
+        found = read_pickle(path, (PosixPath,))  # training configurations hold folders
+    except UserError as error:
+        raise UserError(f"{title} cannot be loaded: {error}") from error
     if not isinstance(found, dict) or not isinstance(found.get("model"), dict):
         raise UserError(f'{path.name} is no checkpoint of {title}: it holds no weights under "model".')
     return found

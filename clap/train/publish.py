@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clap.checkpoints import CARD, SHIPPED
+from clap.checkpoints import CARD, SHIPPED, require_name
 from clap.config import CedConfig, ClapConfig, SonarConfig
 from clap.data.esc50 import credits, load_esc50
 from clap.errors import UserError
 from clap.languages import CODES, get_language
+from clap.model.towers import require_languages, text_languages
 from clap.train.prepare import REAL_FOLDS, REAL_LICENCES
 from clap.weights import WEIGHTS, load_weights, save_weights, sha256_of, tokenizer_in
 
@@ -25,18 +27,29 @@ def minutes_of(run: Path) -> float:
     return round(sum(ends) / 60, 1)
 
 
+def languages_of(kind: str, config: Any, said: Sequence[str] | None) -> list[str]:
+    """The languages for the card: those that are `said`, else all that the text encoder reads; raises UserError for others."""
+    known = {"ced": (), "sonar": CODES}[kind] if kind != "clap" else text_languages(config.text)
+    languages = [get_language(code).code for code in (said or known)] if known else []
+    require_languages(languages, known)
+    return languages
+
+
 def publish(run: Path, name: str, kind: str, about: dict[str, Any], folder: Path = SHIPPED) -> Path:
     """Copy a run's weights as float16, its tokenizer if it has one, and write `card.json`; returns the checkpoint's folder."""
     if not (run / WEIGHTS).is_file():
         raise UserError(f"{run} holds no {WEIGHTS}; train first.")
+    require_name(name)
+    if not (run / "log.jsonl").is_file():
+        raise UserError(f"{run} holds no log.jsonl, which tells how long it took; give the folder that training wrote.")
+    state, config = load_weights(run / WEIGHTS, KINDS[kind])
+    languages = languages_of(kind, config, about.pop("languages"))
     out = folder / name
     out.mkdir(parents=True, exist_ok=True)
-    state, config = load_weights(run / WEIGHTS, KINDS[kind])
     save_weights(out / WEIGHTS, state, config, dtype="float16")
     tokenizer = tokenizer_in(run)
     if tokenizer:
         shutil.copyfile(tokenizer, out / tokenizer.name)
-    languages = [get_language(code).code for code in about.pop("languages") if kind != "ced"]
     made = {"command": about.pop("command"), "seed": about.pop("seed"), "minutes": minutes_of(run)}
     if (run / "data").is_file():
         made["data_sha256"] = (run / "data").read_text()
@@ -56,7 +69,7 @@ def add_parser(commands: Any) -> None:
     for key in ("title", "licence", "trained-on", "command"):
         parser.add_argument(f"--{key}", required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--languages", nargs="+", default=list(CODES), metavar="CODE", help="of its training captions; all by default")
+    parser.add_argument("--languages", nargs="+", metavar="CODE", help="of its training captions; all that it reads by default")
     parser.set_defaults(run=_run)
 
 

@@ -155,7 +155,7 @@ def test_without_the_text_tower_it_is_a_sentence(home, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("source", "told"), [
     ("2021", "There is no MS-CLAP '2021'; name 2022 or 2023"),
     ("gpt2", "gpt2 holds 0 .pth files"),
-    ("gpt2/config.json", "cannot be loaded from config.json"),
+    ("gpt2/config.json", "cannot be loaded: config.json is cut short or no checkpoint"),
 ])  # fmt: skip
 def test_what_is_no_ms_clap_is_told(source, told):
     with pytest.raises(UserError, match=told):

@@ -44,11 +44,26 @@ def test_a_bert_checkpoint_keeps_its_own_tokenizer_which_is_verified(tiny, tmp_p
     save_weights(run / "model.safetensors", Clap(config).state_dict(), config)
     (run / "vocab.txt").write_text("\n".join(words) + "\n")
     (run / "log.jsonl").write_text('{"seconds": 60.0}\n')
-    out = publish(run, "bert", "clap", dict(ABOUT), shelf)
+    with pytest.raises(UserError, match="does not read fra_Latn; it reads eng_Latn"):
+        publish(run, "bert", "clap", {**ABOUT, "languages": ["eng_Latn", "fra_Latn"]}, shelf)
+    assert not shelf.exists()
+    out = publish(run, "bert", "clap", {**ABOUT, "languages": None}, shelf)
+    assert json.loads((out / "card.json").read_text())["languages"] == ["eng_Latn"]
     assert load_encoder("bert", shelf).embed_text(["rain falls"], "eng_Latn").shape == (1, 32)
     (out / "vocab.txt").write_text("\n".join(reversed(words)) + "\n")
     with pytest.raises(UserError, match="vocab.txt of 'bert' has SHA-256"):
         load_encoder("bert", shelf)
+
+
+def test_nothing_is_written_for_a_name_or_a_run_that_will_not_do(tiny, tmp_path):
+    run, shelf = tmp_path / "run", tmp_path / "shelf"
+    run.mkdir()
+    save_weights(run / "model.safetensors", Clap(tiny).state_dict(), tiny)
+    with pytest.raises(UserError, match="'a b' cannot be a checkpoint's name"):
+        publish(run, "a b", "clap", dict(ABOUT), shelf)
+    with pytest.raises(UserError, match="holds no log.jsonl"):
+        publish(run, "mine", "clap", dict(ABOUT), shelf)
+    assert not shelf.exists()
 
 
 def test_minutes_add_up_over_restarts(tmp_path):
