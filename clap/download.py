@@ -220,7 +220,7 @@ def _reason(error: requests.RequestException) -> str:
         return "has no certificate that is trusted here"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "broke off in the middle"
-    return "is not known here, is there a network?" if "resolve" in str(error) else "cannot be reached"
+    return "is not known here" if "resolve" in str(error) else "cannot be reached"
 
 
 def _megabytes(count: int) -> str:
